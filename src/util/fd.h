@@ -1,0 +1,35 @@
+/*
+ * File descriptor helpers. Every descriptor of this project is close-on-exec and, where the loop
+ * reads or writes it, non-blocking.
+ */
+#ifndef CHARDEV_UTIL_FD_H
+#define CHARDEV_UTIL_FD_H
+
+#include <stddef.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+/* Closes fd unless it is negative; keeps errno. Returns -1: `fd = fd_close(fd);`. */
+int fd_close(int fd);
+
+/* Sets O_NONBLOCK, or FD_CLOEXEC. 0 or a negative errno. */
+int fd_set_nonblocking(int fd);
+int fd_set_cloexec(int fd);
+
+/*
+ * Writes all n bytes, waiting as long as it takes (EINTR and short writes are handled).
+ * 0 or a negative errno. For start-up, tests and worker threads; never for the loop.
+ */
+int fd_write_all(int fd, const void *bytes, size_t n);
+
+/*
+ * writev(2) that raises no SIGPIPE in this thread and leaves the process's disposition alone.
+ * The number of bytes or a negative errno (-EPIPE when nobody reads).
+ */
+ssize_t fd_writev_nosigpipe(int fd, const struct iovec *iov, int count);
+
+/* Drops the first n bytes from an array of iovecs, in place; returns how many entries remain. */
+int iov_skip(struct iovec *iov, int count, size_t n);
+size_t iov_total(const struct iovec *iov, int count);
+
+#endif
