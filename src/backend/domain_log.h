@@ -1,0 +1,36 @@
+/*
+ * The domain's log file, which all stdio devices of a domain share. Lines of different devices are
+ * never torn: while more than one device writes, each hands over whole lines (an unfinished line
+ * waits in its device's history; one longer than DOMAIN_LOG_MAX_LINE is cut by a newline).
+ *
+ * One write is in flight at a time, off the loop. Owned by whoever serves the domain; outlives the
+ * streams on it.
+ */
+#ifndef CHARDEV_BACKEND_DOMAIN_LOG_H
+#define CHARDEV_BACKEND_DOMAIN_LOG_H
+
+#include "loop/loop.h"
+#include "stream/stream.h"
+#include "util/error.h"
+
+enum { DOMAIN_LOG_MAX_LINE = 16 * 1024 };
+
+struct domain_log;
+
+/*
+ * Opens `path` for appending (made with mode 0600 if missing; not through a symbolic link; a
+ * regular file only) when the first stream is made, not before: a domain without stdio devices
+ * leaves no file.
+ */
+int domain_log_new(struct loop *loop, const char *path, struct domain_log **ret, struct error *err);
+const char *domain_log_path(const struct domain_log *log);
+
+/* A stream on it, output only; ended with stream_close(), then on_closed, then freed by the maker. */
+int domain_log_stream_new(struct domain_log *log, void (*on_closed)(struct stream *stream),
+	struct stream **ret, struct error *err);
+void domain_log_stream_free(struct stream *stream);
+
+/* All streams must be closed before. */
+struct domain_log *domain_log_free(struct domain_log *log);
+
+#endif

@@ -1,0 +1,101 @@
+/*
+ * A guest port: the living guest side of a device, one implementation per way in which a VMM
+ * attaches. It hands its device one stream at a time, whose input is the guest's output.
+ *
+ * A port outlives the VMM: a VMM that dies and comes back is served again. Where the kernel keeps
+ * the bytes between VMM runs (fifo), the stream stays the same and only `present` changes; where a
+ * connection comes and goes (unix, pty, stdio), each has a stream of its own.
+ */
+#ifndef CHARDEV_GUEST_GUEST_H
+#define CHARDEV_GUEST_GUEST_H
+
+#include "loop/loop.h"
+#include "model/domain.h"
+#include "stream/stream.h"
+#include "util/error.h"
+
+enum { GUEST_TEXT_SIZE = 320, GUEST_PATH_SIZE = 160 };
+
+struct guest_sink {
+	/* The way to the VMM is open: the device attaches itself to the stream before returning. */
+	void (*stream)(void *device, struct stream *stream);
+	/*
+	 * The VMM came (true) or left (false). When it left, all its output was delivered, and
+	 * input that was meant for it is to be thrown away.
+	 */
+	void (*present)(void *device, bool present);
+	/* Something a person should know ("pipe not enlarged: ..."); failure 0 or -errno. */
+	void (*state)(void *device, int failure, const char *reason);
+};
+
+struct guest_params {
+	struct loop *loop;
+	const struct device_config *config;
+	const char *runtime_dir; /* RUNTIME/NAME: where ALIAS.in, .out, .sock stand; may be NULL for
+				    ports that need no path (process, stdio) */
+	const struct guest_sink *sink;
+	void *device;
+};
+
+/* How a VMM attaches to this port: what command lines are made from. */
+struct guest_description {
+	enum guest_port_type type;
+	bool listens;               /* unix, pty: our side made it (else the VMM does) */
+	char path[GUEST_PATH_SIZE]; /* fifo: without .in/.out; unix: the socket; pty: the slave or
+				       its link; "" for stdio and process */
+	char where[GUEST_TEXT_SIZE];
+};
+
+struct guest_port;
+
+struct guest_ops {
+	/* All or nothing, as a backend's. No sink call before open returned. */
+	int (*open)(const struct guest_params *params, struct guest_port **ret, struct error *err);
+	/* The device has closed the stream before. `closed`: once, later, everything freed. */
+	void (*close)(struct guest_port *port, void (*closed)(void *device));
+	void (*describe)(const struct guest_port *port, struct guest_description *ret);
+	/*
+	 * Tells whether any peer is connected to the device. Only ports that show the guest open
+	 * and close (unix, connecting) act on it; they connect while it is true.
+	 */
+	void (*attend)(struct guest_port *port, bool peers);
+};
+
+struct guest_port {
+	const struct guest_ops *ops;
+	struct guest_params params;
+};
+
+/* `type` after defaults: never GUEST_PORT_DEFAULT. */
+const struct guest_ops *guest_ops_for(enum guest_port_type type);
+
+/* fifo, but unix for channels, unless the XML says otherwise. */
+enum guest_port_type guest_port_type_of(const struct device_config *config);
+
+/* ---- in process (guest/process.c): for VMMs that link the library --------------------------- */
+
+/*
+ * Guest output: copies up to n bytes into the device's history now; returns how many (0: it is
+ * held up by a reader that may; on_room follows) or -ENOTCONN.
+ */
+ssize_t guest_process_write(struct guest_port *port, const void *bytes, size_t n);
+/* Host input: moves up to n bytes out; 0 when there are none. on_input follows when there are. */
+ssize_t guest_process_read(struct guest_port *port, void *bytes, size_t n);
+struct guest_process_events {
+	void (*on_input)(void *user);
+	void (*on_room)(void *user);
+	void (*on_break)(void *user);
+};
+void guest_process_listen(struct guest_port *port, const struct guest_process_events *events,
+	void *user);
+
+/* ---- stdio (guest/stdio.c): the VMM is a child whose stdin and stdout are the port ----------- */
+
+/*
+ * The child's ends, close-on-exec, to be dup2()ed to 0 and 1 in the child; they stay the port's,
+ * and guest_stdio_child_started() closes them in the parent.
+ */
+void guest_stdio_child_ends(struct guest_port *port, int *ret_stdin, int *ret_stdout);
+void guest_stdio_child_started(struct guest_port *port);
+
+#endif
