@@ -1,0 +1,102 @@
+/*
+ * A device: joins a guest port to a backend through the history and the input queue.
+ *
+ *     guest port --> history --> readers (peers, log)        peers --> input queue --> guest port
+ *
+ * It owns its history, its input queue, its readers, its guest port and its backend, and decides
+ * who may hold up the guest. It never asks for its backend's or guest port's type.
+ *
+ * Everything happens on the loop. device_close() is asynchronous and ends in one `closed`.
+ */
+#ifndef CHARDEV_DEVICE_DEVICE_H
+#define CHARDEV_DEVICE_DEVICE_H
+
+#include "backend/backend.h"
+#include "backend/domain_log.h"
+#include "device/reader.h"
+#include "device/state.h"
+#include "guest/guest.h"
+#include "loop/loop.h"
+#include "model/domain.h"
+#include "util/error.h"
+
+enum { DEVICE_REASON_SIZE = 192 };
+
+struct device;
+
+struct device_listener {
+	/* A BREAK is due for the guest and its port cannot carry it: a way around (QMP), or NULL. */
+	void (*guest_break)(void *user);
+	/* The backend's or the VMM's state changed: the live document may have. */
+	void (*changed)(void *user);
+	/* After device_close(): the device is freed when this returns. */
+	void (*closed)(void *user);
+};
+
+struct device_params {
+	struct loop *loop;
+	const struct device_config *config; /* must outlive the device */
+	const char *runtime_dir;            /* RUNTIME/NAME, or NULL: nothing on disk but the backend's */
+	enum guest_port_type guest;         /* GUEST_PORT_DEFAULT: as the XML says */
+	struct state_slot *slot;            /* its own; must outlive the device */
+	bool slot_found;                    /* the slot continues an earlier process's */
+	struct domain_log *domain_log;
+	const struct device_listener *listener;
+	void *user;
+};
+
+/* All or nothing: on failure one sentence, a negative errno, and nothing is left behind. */
+int device_open(const struct device_params *params, struct device **ret, struct error *err);
+
+/*
+ * Ends the device: peers are disconnected, input for the guest that was not taken is thrown away,
+ * the log gets what the history has for it (unless its disk fails), what was made on disk is
+ * removed.
+ */
+void device_close(struct device *device);
+
+/* One more peer of the device, besides its backend's: a terminal, a viewer. As backend_sink.peer. */
+void device_add_peer(struct device *device, struct stream *stream, const struct peer_info *info);
+
+/* BREAK to the guest, after the input queued so far. */
+void device_send_break(struct device *device);
+
+struct guest_port *device_guest_port(struct device *device);
+const struct device_config *device_config(const struct device *device);
+
+/* A snapshot of one reader. */
+struct reader_status {
+	char name[PEER_NAME_SIZE];
+	uint64_t offset;
+	uint64_t taken;
+	uint64_t dropped;
+	uint64_t gaps;
+	uint64_t typed; /* bytes received from it */
+	bool behind;    /* has not taken everything there is */
+	bool failing;
+};
+
+struct device_status {
+	enum backend_state backend_state;
+	bool guest_present;
+	uint64_t head;         /* bytes the guest has written */
+	uint64_t oldest;
+	size_t history_bytes;  /* memory of the ring */
+	uint64_t input_bytes;  /* bytes given to the guest */
+	uint64_t input_dropped; /* bytes typed that no guest took (the VMM left) */
+	uint64_t dropped;      /* by all readers, those gone included */
+	uint64_t guest_paused_ms; /* how long the guest was held up in all */
+	unsigned peers;
+	uint64_t connects;
+	uint64_t errors;
+	char last_error[DEVICE_REASON_SIZE]; /* with its reason; "" when there was none */
+	struct backend_description backend;
+	struct guest_description guest;
+};
+
+void device_status(const struct device *device, struct device_status *ret);
+
+/* Fills up to `max` readers (peers and the log); returns how many there are. */
+size_t device_readers(const struct device *device, struct reader_status *ret, size_t max);
+
+#endif

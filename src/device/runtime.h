@@ -1,0 +1,46 @@
+/*
+ * A domain's directory at run time: RUNTIME/NAME with its lock, and the names of what stands in it.
+ *
+ * RUNTIME is /run/chardev for root, else $XDG_RUNTIME_DIR/chardev. The domain's log is
+ * /var/log/chardev/NAME.log for root, else $XDG_STATE_HOME/chardev/NAME.log (~/.local/state). A
+ * name that is unsafe in a path, or longer than 40 bytes, becomes a prefix and a hash.
+ */
+#ifndef CHARDEV_DEVICE_RUNTIME_H
+#define CHARDEV_DEVICE_RUNTIME_H
+
+#include "util/error.h"
+
+enum { RUNTIME_PATH_SIZE = 160, RUNTIME_NAME_SIZE = 64 };
+
+struct runtime {
+	char name[RUNTIME_NAME_SIZE];    /* the domain's name as it stands on disk */
+	char dir[RUNTIME_PATH_SIZE];     /* RUNTIME/NAME */
+	char log_path[RUNTIME_PATH_SIZE]; /* the domain's log; its directory exists */
+	int lock_fd;
+};
+
+/* The default directories; overridden by --runtime-dir and --log-dir. */
+int runtime_default_dir(char *ret, size_t size, struct error *err);
+int runtime_default_log_dir(char *ret, size_t size, struct error *err);
+
+/* The name on disk for a domain's name. */
+void runtime_name(const char *domain_name, char ret[RUNTIME_NAME_SIZE]);
+
+/*
+ * Makes RUNTIME/NAME (0700) and takes its lock; NULL directories mean the defaults. -EBUSY with a
+ * sentence naming the other process when a living one serves the domain.
+ */
+int runtime_open(struct runtime *runtime, const char *domain_name, const char *runtime_dir,
+	const char *log_dir, struct error *err);
+
+/* RUNTIME/NAME/LEAF; -ENAMETOOLONG when it does not fit. */
+int runtime_path(const struct runtime *runtime, const char *leaf, char *ret, size_t size);
+
+/* Writes the file RUNTIME/NAME/LEAF anew, atomically, mode 0600. */
+int runtime_write(const struct runtime *runtime, const char *leaf, const char *text,
+	struct error *err);
+
+/* Removes what runtime_open and runtime_write made, and the directory if it is empty; unlocks. */
+void runtime_close(struct runtime *runtime);
+
+#endif
