@@ -1,0 +1,14 @@
+/*
+ * What the two backends without a host interface share: nobody ever connects to them. Bytes are
+ * still in the device's history, for its log and its viewers.
+ */
+#ifndef CHARDEV_BACKEND_PORTLESS_H
+#define CHARDEV_BACKEND_PORTLESS_H
+
+#include "backend/backend.h"
+
+int portless_open(const struct backend_params *params, const struct backend_ops *ops,
+	struct backend **ret, struct error *err);
+void portless_close(struct backend *backend, void (*closed)(void *device));
+
+#endif

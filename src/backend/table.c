@@ -1,0 +1,28 @@
+/* The registry: which implementation presents a source type to the host. */
+#include "backend/table.h"
+
+static const struct backend_ops *const table[] = {
+	[SOURCE_NULL] = &null_backend,
+	[SOURCE_VC] = &vc_backend,
+	[SOURCE_PTY] = NULL,
+	[SOURCE_DEV] = NULL,
+	[SOURCE_FILE] = NULL,
+	[SOURCE_PIPE] = NULL,
+	[SOURCE_STDIO] = NULL,
+	[SOURCE_UDP] = NULL,
+	[SOURCE_TCP] = NULL,
+	[SOURCE_UNIX] = NULL,
+	[SOURCE_SPICEVMC] = NULL,
+	[SOURCE_SPICEPORT] = NULL,
+	[SOURCE_NMDM] = NULL,
+	[SOURCE_QEMU_VDAGENT] = NULL,
+	[SOURCE_DBUS] = NULL,
+};
+
+_Static_assert(sizeof(table) / sizeof(table[0]) == SOURCE_TYPE_COUNT,
+	"a source type is missing here; NULL for one that is not presented to the host");
+
+const struct backend_ops *backend_ops_for(enum source_type type)
+{
+	return type < SOURCE_TYPE_COUNT ? table[type] : NULL;
+}

@@ -1,0 +1,10 @@
+/* Every backend there is: what table.c lists and each file of this folder defines one of. */
+#ifndef CHARDEV_BACKEND_TABLE_H
+#define CHARDEV_BACKEND_TABLE_H
+
+#include "backend/backend.h"
+
+extern const struct backend_ops null_backend;
+extern const struct backend_ops vc_backend;
+
+#endif
