@@ -22,9 +22,9 @@ struct document;
 /* What is known of a running device and belongs in its live XML; text is borrowed. */
 struct device_live {
 	const char *alias;
-	const char *pty_path;   /* "/dev/pts/3", or NULL */
-	const char *service;    /* the real port where 0 was asked, or NULL */
-	const char *path;       /* the real path where it was generated, or NULL */
+	const char *pty_path; /* "/dev/pts/3", or NULL */
+	const char *service;  /* the real port where 0 was asked, or NULL */
+	const char *path;     /* the real path where it was generated, or NULL */
 };
 
 /*
@@ -32,8 +32,8 @@ struct device_live {
  * returns 0 and the document when there was no error, else -EINVAL (the document is wrong) or
  * -ENOMEM, with *ret untouched. The caller frees the document.
  */
-int document_parse(const char *xml, size_t n, struct diagnostics *diagnostics,
-	struct document **ret);
+int document_parse(
+	const char *xml, size_t n, struct diagnostics *diagnostics, struct document **ret);
 
 /* The domain, owned by the document. */
 const struct domain *document_domain(const struct document *document);
@@ -44,8 +44,8 @@ const struct domain *document_domain(const struct document *document);
  * is the live document: aliases, pty paths, tty=, real ports. Owned by the caller; NULL: no memory.
  */
 char *document_format(const struct document *document);
-char *document_format_live(const struct document *document, const struct device_live *live,
-	size_t live_count);
+char *document_format_live(
+	const struct document *document, const struct device_live *live, size_t live_count);
 
 struct document *document_free(struct document *document);
 

@@ -13,7 +13,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum device_kind { DEVICE_SERIAL, DEVICE_PARALLEL, DEVICE_CONSOLE, DEVICE_CHANNEL, DEVICE_KIND_COUNT };
+enum device_kind {
+	DEVICE_SERIAL,
+	DEVICE_PARALLEL,
+	DEVICE_CONSOLE,
+	DEVICE_CHANNEL,
+	DEVICE_KIND_COUNT
+};
 
 /* How a device presents itself to the host: the attribute `type`. */
 enum source_type {
@@ -87,17 +93,36 @@ struct seclabel {
 struct source {
 	enum source_type type;
 	union {
-		struct { char *path; } pty; /* live documents only */
-		struct { char *path; } dev;
-		struct { char *path; enum tristate append; } file;
-		struct { char *path; } pipe;
+		struct {
+			char *path;
+		} pty; /* live documents only */
+		struct {
+			char *path;
+		} dev;
+		struct {
+			char *path;
+			enum tristate append;
+		} file;
+		struct {
+			char *path;
+		} pipe;
 		struct tcp_source tcp;
 		struct udp_source udp;
 		struct unix_source unix_socket;
-		struct { char *channel; } spiceport;
-		struct { char *channel; } dbus;
-		struct { char *master; char *slave; } nmdm;
-		struct { enum tristate clipboard_copypaste; enum mouse_mode mouse; } vdagent;
+		struct {
+			char *channel;
+		} spiceport;
+		struct {
+			char *channel;
+		} dbus;
+		struct {
+			char *master;
+			char *slave;
+		} nmdm;
+		struct {
+			enum tristate clipboard_copypaste;
+			enum mouse_mode mouse;
+		} vdagent;
 	} u;
 	struct seclabel *seclabels;
 	size_t seclabel_count;
@@ -252,13 +277,14 @@ struct device_config {
 };
 
 struct domain {
-	char *name;      /* never NULL, never empty */
-	char *uuid;      /* NULL when absent */
-	char *type;      /* "qemu", "kvm", "test" ... */
-	char *os_type;   /* "hvm" ... */
-	char *arch;      /* "x86_64" ...; NULL when absent */
-	char *machine;   /* NULL when absent */
-	struct device_config *devices; /* serial, parallel, console, channel; in document order each */
+	char *name;    /* never NULL, never empty */
+	char *uuid;    /* NULL when absent */
+	char *type;    /* "qemu", "kvm", "test" ... */
+	char *os_type; /* "hvm" ... */
+	char *arch;    /* "x86_64" ...; NULL when absent */
+	char *machine; /* NULL when absent */
+	struct device_config
+		*devices; /* serial, parallel, console, channel; in document order each */
 	size_t device_count;
 };
 

@@ -1,0 +1,68 @@
+/* chardev: the table of commands, and the few options that belong to none of them. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "version.h"
+
+static const struct command commands[] = {
+	{"check", "FILE", "say what is wrong in a domain's XML", cli_check},
+};
+
+enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
+
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static int unknown_command(const char *name)
+{
+	fprintf(stderr, "chardev: \"%s\" is not a command; \"chardev --help\" lists them\n", name);
+	return EXIT_USAGE;
+}
+
+static int print_help(FILE *to)
+{
+	fputs("usage: chardev COMMAND [ARGUMENTS]\n\n", to);
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].summary);
+	fputs("\n\"chardev help COMMAND\" shows how to use one; see also chardev(1).\n", to);
+	return 0;
+}
+
+static int print_usage(const char *name)
+{
+	const struct command *command = find_command(name);
+	if (command == NULL)
+		return unknown_command(name);
+	printf("usage: chardev %s %s\n\n%s\n", command->name, command->usage, command->summary);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		print_help(stderr);
+		return EXIT_USAGE;
+	}
+	const char *name = argv[1];
+	if (strcmp(name, "--version") == 0) {
+		puts("chardev " CHARDEV_VERSION);
+		return 0;
+	}
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+		return print_help(stdout);
+	if (strcmp(name, "help") == 0)
+		return argc > 2 ? print_usage(argv[2]) : print_help(stdout);
+	const struct command *command = find_command(name);
+	if (command == NULL)
+		return unknown_command(name);
+	if (argc > 2 && strcmp(argv[2], "--help") == 0)
+		return print_usage(name);
+	return command->run(argc - 1, argv + 1);
+}

@@ -1,0 +1,11 @@
+/* Making and releasing one device's configuration; internal to model/. */
+#ifndef CHARDEV_MODEL_DEVICE_CONFIG_H
+#define CHARDEV_MODEL_DEVICE_CONFIG_H
+
+#include "model/domain.h"
+
+/* Every field is given the value that means "not said". */
+void device_config_init(struct device_config *device, enum device_kind kind);
+void device_config_fini(struct device_config *device);
+
+#endif
