@@ -18,7 +18,7 @@
  *   break DEV                   sends a BREAK
  *   modem DEV [+|-WORD]...      sets dtr, rts, loop                     -> ok dtr=N rts=N cts=N ...
  *   sh COMMAND                  runs it: "ID out LINE" for its output   -> ok STATUS
- *   poweroff
+ *   poweroff                    as does the end of the control channel
  *
  * DEV is a name under /dev, a path, or a virtio port's name. Terminals are made raw. The stream of
  * a seed is generator.h's.
@@ -418,12 +418,13 @@ int main(int argc, char **argv)
 	reply(&(struct call){.agent = &a}, "ok", "ready");
 
 	for (;;) {
-		ssize_t n = device_read(a.control, line + used, sizeof(line) - 1 - used);
+		ssize_t n = read(a.control, line + used, sizeof(line) - 1 - used);
+		bool interrupted = n < 0 && errno == EINTR;
 		reap(&a);
-		if (n < 0 && errno == EINTR)
+		if (interrupted)
 			continue;
 		if (n <= 0)
-			return 1;
+			do_poweroff(&(struct call){.agent = &a});
 		used += n;
 		for (char *end; (end = memchr(line, '\n', used));) {
 			*end++ = '\0';
