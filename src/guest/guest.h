@@ -16,6 +16,8 @@
 
 enum { GUEST_TEXT_SIZE = 320, GUEST_PATH_SIZE = 160 };
 
+struct guest_witness;
+
 struct guest_sink {
 	/* The way to the VMM is open: the device attaches itself to the stream before returning. */
 	void (*stream)(void *device, struct stream *stream);
@@ -35,6 +37,10 @@ struct guest_params {
 				    ports that need no path (process, stdio) */
 	const struct guest_sink *sink;
 	void *device;
+	/* Shared by all ports of a loop (witness.h); NULL: a port that needs one makes its own. */
+	struct guest_witness *witness;
+	/* fifo: close leaves the FIFOs where they are, for the process that comes after us. */
+	bool keep;
 };
 
 /* How a VMM attaches to this port: what command lines are made from. */
@@ -44,6 +50,8 @@ struct guest_description {
 	char path[GUEST_PATH_SIZE]; /* fifo: without .in/.out; unix: the socket; pty: the slave or
 				       its link; "" for stdio and process */
 	char where[GUEST_TEXT_SIZE];
+	uint64_t input_dropped; /* bytes of input the port took that no VMM read before it left, in
+				   total; 0 where that cannot be known */
 };
 
 struct guest_port;
@@ -86,8 +94,8 @@ struct guest_process_events {
 	void (*on_room)(void *user);
 	void (*on_break)(void *user);
 };
-void guest_process_listen(struct guest_port *port, const struct guest_process_events *events,
-	void *user);
+void guest_process_listen(
+	struct guest_port *port, const struct guest_process_events *events, void *user);
 
 /* ---- stdio (guest/stdio.c): the VMM is a child whose stdin and stdout are the port ----------- */
 

@@ -1,0 +1,22 @@
+/* The guest ports by type. To add one: its file, its row here, and its name in the model. */
+#include "guest/port.h"
+
+static const struct guest_ops *const table[] = {
+	[GUEST_PORT_DEFAULT] = NULL,
+	[GUEST_PORT_FIFO] = &guest_fifo_ops,
+	[GUEST_PORT_PROCESS] = NULL,
+};
+
+_Static_assert(sizeof(table) / sizeof(table[0]) == GUEST_PORT_COUNT, "one row per guest port");
+
+const struct guest_ops *guest_ops_for(enum guest_port_type type)
+{
+	return table[type];
+}
+
+enum guest_port_type guest_port_type_of(const struct device_config *config)
+{
+	if (config->extensions.guest.type != GUEST_PORT_DEFAULT)
+		return config->extensions.guest.type;
+	return config->kind == DEVICE_CHANNEL ? GUEST_PORT_UNIX : GUEST_PORT_FIFO;
+}
