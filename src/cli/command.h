@@ -15,5 +15,6 @@ struct command {
 enum { EXIT_USAGE = 2 };
 
 int cli_check(int argc, char **argv);
+int cli_xml(int argc, char **argv);
 
 #endif

@@ -8,6 +8,8 @@
 
 static const struct command commands[] = {
 	{"check", "FILE", "say what is wrong in a domain's XML", cli_check},
+	{"xml", "FILE | --live NAME [--runtime-dir DIR]",
+		"print a domain's XML, its character devices normalised", cli_xml},
 };
 
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
