@@ -34,19 +34,27 @@ struct loop *loop_free(struct loop *loop);
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
-/* Runs, without stopping, until nothing is left on the loop: the end of an orderly shutdown. */
+/*
+ * Runs, without stopping, until nothing is left on the loop: the end of an orderly shutdown. A job
+ * whose disk hangs is left for ever; with a limit it is 0, or -ETIMEDOUT when something was left
+ * after `ms` milliseconds. Path watches do not count.
+ */
 void loop_drain(struct loop *loop);
+int loop_drain_within(struct loop *loop, uint64_t ms);
 
-/* A pollable descriptor: readable when loop_turn() has something to do (timers included). */
+/*
+ * A pollable descriptor: readable when loop_turn() has something to do (timers and tasks included).
+ * Made by the first call; a negative errno when that fails.
+ */
 int loop_fd(struct loop *loop);
 
 /*
  * Non-blocking: handles what is ready. Bounded: what becomes ready meanwhile makes loop_fd()
- * readable again. Every public call of the library ends with it.
+ * readable again. Every public call of the library ends with it; within a callback it does nothing.
  */
 void loop_turn(struct loop *loop);
 
-/* Monotonic milliseconds, as of the start of this turn. */
+/* Monotonic milliseconds, as of the start of this turn; outside of a turn, now. */
 uint64_t loop_now_ms(struct loop *loop);
 
 /* How often the loop has woken up since it was made: what "no wake-ups while idle" counts. */
@@ -57,8 +65,14 @@ uint64_t loop_wakeups(const struct loop *loop);
 enum {
 	LOOP_READABLE = 1,
 	LOOP_WRITABLE = 2,
-	/* The other side is gone (HUP, RDHUP or ERR). Level-triggered: stop asking after it came. */
+	/*
+	 * The other side is gone or has shut down its direction (HUP, RDHUP or ERR).
+	 * Level-triggered: stop asking after it came. Beside unread input a HUP may show as
+	 * LOOP_READABLE alone.
+	 */
 	LOOP_HANGUP = 4,
+	/* Both directions are over (HUP or ERR): what is still to come after a half-close. */
+	LOOP_GONE = 8,
 };
 
 struct loop_poll {
@@ -66,13 +80,16 @@ struct loop_poll {
 	struct loop *loop;
 	int fd; /* borrowed: the owner closes it, after loop_poll_close() */
 	int wanted;
+	int armed;   /* what libuv was asked for */
+	bool urgent; /* urgent data stands in the way of LOOP_GONE */
 	void (*ready)(struct loop_poll *poll, int events);
 	void (*closed)(struct loop_poll *poll);
 };
 
 /*
- * fd must be pollable (not a regular file: -EPERM). `ready` is called with those of the wanted
- * events that are there; an error condition comes as all wanted events at once.
+ * fd must be pollable (not a regular file: -EPERM) and is made non-blocking; one loop_poll per
+ * descriptor (-EEXIST). `ready` is called with those of the wanted events that are there; an error
+ * condition comes as all wanted events at once, again and again while they are wanted.
  */
 int loop_poll_init(struct loop_poll *poll, struct loop *loop, int fd,
 	void (*ready)(struct loop_poll *poll, int events));
@@ -80,7 +97,10 @@ int loop_poll_init(struct loop_poll *poll, struct loop *loop, int fd,
 /* Sets the wanted events; 0 asks for none. Cheap when nothing changes. 0 or a negative errno. */
 int loop_poll_want(struct loop_poll *poll, int events);
 
-/* The descriptor may be closed as soon as this returns. */
+/* Whether loop_poll_init() would take fd: 0, -EPERM, -EEXIST ... Leaves nothing behind. */
+int loop_poll_check(struct loop *loop, int fd);
+
+/* The descriptor may be closed as soon as this returns, and not before. */
 void loop_poll_close(struct loop_poll *poll, void (*closed)(struct loop_poll *poll));
 
 /* ---- timers --------------------------------------------------------------------------------- */
@@ -91,8 +111,8 @@ struct loop_timer {
 	void (*closed)(struct loop_timer *timer);
 };
 
-void loop_timer_init(struct loop_timer *timer, struct loop *loop,
-	void (*expired)(struct loop_timer *timer));
+void loop_timer_init(
+	struct loop_timer *timer, struct loop *loop, void (*expired)(struct loop_timer *timer));
 /* Once, after `ms` milliseconds; replaces an earlier start. */
 void loop_timer_start(struct loop_timer *timer, uint64_t ms);
 void loop_timer_stop(struct loop_timer *timer);
@@ -121,6 +141,7 @@ struct loop_signal {
 	void (*closed)(struct loop_signal *signal);
 };
 
+/* 0 or a negative errno (-EINVAL for what cannot be caught). */
 int loop_signal_init(struct loop_signal *signal, struct loop *loop, int number,
 	void (*received)(struct loop_signal *signal, int number));
 void loop_signal_close(struct loop_signal *signal, void (*closed)(struct loop_signal *signal));
@@ -130,16 +151,19 @@ void loop_signal_close(struct loop_signal *signal, void (*closed)(struct loop_si
 struct loop_watch {
 	struct list link;
 	struct loop *loop;
-	int descriptor;
+	int descriptor; /* -1 after IN_IGNORED */
 	uint32_t mask;
+	uint64_t told; /* number of the last event it was told of */
 	/* `name` is the entry's name for events of a watched directory, else NULL. */
 	void (*changed)(struct loop_watch *watch, uint32_t mask, const char *name);
 };
 
 /*
  * Watches `path` for the inotify(7) events in `mask`. Several watches of one inode share one kernel
- * watch; each is told only of events in its own mask. IN_IGNORED (the kernel dropped the watch) and
- * IN_Q_OVERFLOW (look again) are always passed on. 0 or a negative errno.
+ * watch; each is told only of events in its own mask. IN_IGNORED (the kernel dropped the watch,
+ * which says nothing any more) and IN_Q_OVERFLOW (look again) are always passed on. A second watch
+ * of an inode may be told of what happened just before it was made. 0 or a negative errno; -EINVAL
+ * for IN_ONESHOT, IN_MASK_ADD and IN_MASK_CREATE, which do not go with sharing.
  */
 int loop_watch_init(struct loop_watch *watch, struct loop *loop, const char *path, uint32_t mask,
 	void (*changed)(struct loop_watch *watch, uint32_t mask, const char *name));
@@ -158,19 +182,28 @@ enum { LOOP_MAX_THREADS = 64 };
 struct loop_job {
 	struct list link;
 	struct loop *loop;
-	void (*work)(struct loop_job *job); /* on a thread: touches only what the job owns or borrows */
-	void (*done)(struct loop_job *job); /* on the loop */
+	void (*work)(
+		struct loop_job *job); /* on a thread: touches only what the job owns or borrows */
+	void (*done)(struct loop_job *job);     /* on the loop */
+	void (*orphaned)(struct loop_job *job); /* set by the loop itself */
 };
 
-/* The job's memory must stay until `done`. 0, or a negative errno when no thread could be had. */
+/*
+ * The job's memory must stay until `done`. 0, or a negative errno when no thread could be had.
+ * All signals are blocked on the threads. After loop_free() a job that still hung is never done:
+ * its memory is lost.
+ */
 int loop_job_submit(struct loop_job *job, struct loop *loop, void (*work)(struct loop_job *job),
 	void (*done)(struct loop_job *job));
 
 /* ---- names to addresses --------------------------------------------------------------------- */
 
+struct resolve_job;
+
 struct loop_resolve {
-	uv_getaddrinfo_t uv;
 	struct loop *loop;
+	struct resolve_job *job; /* NULL when none runs */
+	struct loop_task closed_task;
 	void (*resolved)(struct loop_resolve *resolve, int status, const struct addrinfo *list);
 	void (*closed)(struct loop_resolve *resolve);
 };
@@ -178,12 +211,16 @@ struct loop_resolve {
 /*
  * Resolves off the loop. `resolved` is called once with 0 and a list (freed after the call) or with
  * an EAI_* status for gai_strerror(3). host NULL or "": with AI_PASSIVE in hints the wildcard
- * address, else loopback. 0 or a negative errno.
+ * address, else loopback. 0 or a negative errno. The strings are copied.
  */
 int loop_resolve_start(struct loop_resolve *resolve, struct loop *loop, const char *host,
 	const char *service, const struct addrinfo *hints,
 	void (*resolved)(struct loop_resolve *resolve, int status, const struct addrinfo *list));
-/* After this `resolved` is not called; the memory must stay until `closed`. */
-void loop_resolve_cancel(struct loop_resolve *resolve, void (*closed)(struct loop_resolve *resolve));
+/*
+ * After this `resolved` is not called; the memory must stay until `closed`, which comes soon even
+ * if the name server is silent. After `resolved` the memory is free without it.
+ */
+void loop_resolve_cancel(
+	struct loop_resolve *resolve, void (*closed)(struct loop_resolve *resolve));
 
 #endif

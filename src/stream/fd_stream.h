@@ -22,14 +22,18 @@ struct fd_stream {
 	struct stream base;
 	struct loop_poll in_poll; /* also for output when both directions share a descriptor */
 	struct loop_poll out_poll;
+	struct loop_task gone_task;
 	enum fd_stream_kind kind;
 	int in_fd;  /* -1: no input (end_of_input is not reported then) */
 	int out_fd; /* -1: no output; may equal in_fd */
+	ssize_t (*put)(int fd, const struct iovec *iov, int count);
+	bool out_is_pipe;
+	bool in_callback;
 	bool reading;
 	bool input_ended;
 	bool output_dead;
 	bool want_writable;
-	bool hangup_seen;
+	bool hangup_seen;    /* while paused, with input unread: ask no more */
 	int failure;         /* the first error seen, for `gone` */
 	uint64_t sent;       /* bytes taken, and */
 	uint64_t acked_base; /* TCP's tcpi_bytes_acked at the start, for `unsent` */
@@ -37,8 +41,13 @@ struct fd_stream {
 };
 
 /*
- * Takes over the descriptors on success (closed before on_closed); both non-blocking. The stream
- * is embedded in its maker's object. 0 or a negative errno.
+ * Takes over the descriptors on success (closed before on_closed) and makes them non-blocking. The
+ * stream is embedded in its maker's object. 0 or a negative errno (-EPERM: a regular file or
+ * another descriptor that cannot be polled, such as /dev/null).
+ *
+ * End: `gone` comes when every direction that there is has ended. A socket's output survives the
+ * end of its input; a tty's (in_fd == out_fd, FD_STREAM_FILE) does not. A TCP peer that closed
+ * looks like one that shut down its half, until something is written to it.
  */
 int fd_stream_init(struct fd_stream *fs, struct loop *loop, enum fd_stream_kind kind, int in_fd,
 	int out_fd, void (*on_closed)(struct stream *stream));
