@@ -10,13 +10,29 @@
 
 #include "util/error.h"
 
-enum { RUNTIME_PATH_SIZE = 160, RUNTIME_NAME_SIZE = 64 };
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+	RUNTIME_PATH_SIZE = 160,
+	RUNTIME_NAME_SIZE = 64,
+	RUNTIME_NAME_MAX_PLAIN = 40, /* longer names are hashed */
+	RUNTIME_LEAF_SIZE = 32,      /* of a file for runtime_write(), with its NUL */
+	RUNTIME_MAX_WRITTEN = 4,
+};
 
 struct runtime {
-	char name[RUNTIME_NAME_SIZE];    /* the domain's name as it stands on disk */
-	char dir[RUNTIME_PATH_SIZE];     /* RUNTIME/NAME */
+	char name[RUNTIME_NAME_SIZE]; /* the domain's name as it stands on disk */
+	char base[RUNTIME_PATH_SIZE]; /* RUNTIME */
+	char dir[RUNTIME_PATH_SIZE];  /* RUNTIME/NAME */
+	char log_dir[RUNTIME_PATH_SIZE];
 	char log_path[RUNTIME_PATH_SIZE]; /* the domain's log; its directory exists */
+	bool in_memory; /* RUNTIME is on tmpfs; else rings cost disk writes: warn */
+	bool made_dir;  /* what runtime_close() removes, if it is empty then */
+	bool made_base;
+	bool made_log_dir;
 	int lock_fd;
+	char written[RUNTIME_MAX_WRITTEN][RUNTIME_LEAF_SIZE];
 };
 
 /* The default directories; overridden by --runtime-dir and --log-dir. */
@@ -28,7 +44,8 @@ void runtime_name(const char *domain_name, char ret[RUNTIME_NAME_SIZE]);
 
 /*
  * Makes RUNTIME/NAME (0700) and takes its lock; NULL directories mean the defaults. -EBUSY with a
- * sentence naming the other process when a living one serves the domain.
+ * sentence naming the other process when a living one serves the domain. The directory of a dead
+ * process is taken over with all that stands in it: its FIFOs, rings and state may go on.
  */
 int runtime_open(struct runtime *runtime, const char *domain_name, const char *runtime_dir,
 	const char *log_dir, struct error *err);
@@ -36,9 +53,15 @@ int runtime_open(struct runtime *runtime, const char *domain_name, const char *r
 /* RUNTIME/NAME/LEAF; -ENAMETOOLONG when it does not fit. */
 int runtime_path(const struct runtime *runtime, const char *leaf, char *ret, size_t size);
 
-/* Writes the file RUNTIME/NAME/LEAF anew, atomically, mode 0600. */
-int runtime_write(const struct runtime *runtime, const char *leaf, const char *text,
-	struct error *err);
+/* Writes the file RUNTIME/NAME/LEAF anew, atomically, mode 0600; removed by runtime_close(). */
+int runtime_write(struct runtime *runtime, const char *leaf, const char *text, struct error *err);
+
+/*
+ * Removes what an earlier process left for devices that are no longer there: every file in
+ * RUNTIME/NAME that bears a name of ours. For a domain that ends for good, before runtime_close()
+ * and after all its devices are closed.
+ */
+void runtime_sweep(const struct runtime *runtime);
 
 /* Removes what runtime_open and runtime_write made, and the directory if it is empty; unlocks. */
 void runtime_close(struct runtime *runtime);
