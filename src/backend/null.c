@@ -1,8 +1,7 @@
 /* <serial type='null'>: the void. There is nothing on the host; no input ever comes. */
+#include "backend/describe.h"
 #include "backend/portless.h"
 #include "backend/table.h"
-
-#include <stdio.h>
 
 static int null_open(const struct backend_params *params, struct backend **ret, struct error *err)
 {
@@ -11,8 +10,7 @@ static int null_open(const struct backend_params *params, struct backend **ret, 
 
 static void null_describe(const struct backend *backend, struct backend_description *ret)
 {
-	*ret = (struct backend_description){0};
-	snprintf(ret->where, sizeof(ret->where), "nowhere: output is discarded");
+	describe_where(ret, "nowhere: output is discarded");
 }
 
 const struct backend_ops null_backend = {

@@ -4,9 +4,9 @@
 static const struct backend_ops *const table[] = {
 	[SOURCE_NULL] = &null_backend,
 	[SOURCE_VC] = &vc_backend,
-	[SOURCE_PTY] = NULL,
+	[SOURCE_PTY] = &pty_backend,
 	[SOURCE_DEV] = NULL,
-	[SOURCE_FILE] = NULL,
+	[SOURCE_FILE] = &file_backend,
 	[SOURCE_PIPE] = NULL,
 	[SOURCE_STDIO] = NULL,
 	[SOURCE_UDP] = NULL,

@@ -6,5 +6,7 @@
 
 extern const struct backend_ops null_backend;
 extern const struct backend_ops vc_backend;
+extern const struct backend_ops file_backend;
+extern const struct backend_ops pty_backend;
 
 #endif

@@ -2,10 +2,9 @@
  * <serial type='vc'>: a virtual console. It has no peers on this side: a screen is drawn by a
  * viewer, a process of its own that reaches the device's history through the control interface.
  */
+#include "backend/describe.h"
 #include "backend/portless.h"
 #include "backend/table.h"
-
-#include <stdio.h>
 
 static int vc_open(const struct backend_params *params, struct backend **ret, struct error *err)
 {
@@ -14,9 +13,7 @@ static int vc_open(const struct backend_params *params, struct backend **ret, st
 
 static void vc_describe(const struct backend *backend, struct backend_description *ret)
 {
-	*ret = (struct backend_description){0};
-	snprintf(ret->where, sizeof(ret->where),
-		"virtual console: kept for viewers, none shown here");
+	describe_where(ret, "virtual console: kept for viewers, none shown here");
 }
 
 const struct backend_ops vc_backend = {

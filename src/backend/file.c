@@ -1,0 +1,103 @@
+/*
+ * <serial type='file'>: all output goes into a file, which is the one peer and always there. No
+ * input. The file is not removed at the end: it is what the person asked for.
+ *
+ * Here stands only who opens it and who owns the stream; the writing, on a thread, is
+ * stream/file_stream.c.
+ */
+#include "backend/describe.h"
+#include "backend/log_file.h"
+#include "backend/table.h"
+#include "stream/file_stream.h"
+#include "util/fd.h"
+
+#include <stdlib.h>
+
+struct file_backend {
+	struct backend base;
+	struct file_stream stream;
+	bool stream_open;
+	struct loop_task task; /* hands out the peer, then, at the end, reports the close */
+	void (*closed)(void *device);
+};
+
+static void on_task(struct loop_task *task)
+{
+	struct file_backend *self = container_of(task, struct file_backend, task);
+	const struct backend_params *params = &self->base.params;
+	if (self->closed != NULL) {
+		void (*closed)(void *device) = self->closed;
+		void *device = params->device;
+		free(self);
+		closed(device);
+		return;
+	}
+	const struct peer_info info = {
+		.kind = PEER_FILE,
+		.name = params->config->source.u.file.path,
+		.no_input = true,
+	};
+	params->sink->peer(params->device, &self->stream.base, &info);
+	if (!self->stream.base.closing)
+		params->sink->state(params->device, BACKEND_CONNECTED, 0, NULL);
+}
+
+static void on_stream_closed(struct stream *stream)
+{
+	struct file_backend *self = container_of(stream, struct file_backend, stream.base);
+	const struct backend_params *params = &self->base.params;
+	self->stream_open = false;
+	if (self->closed != NULL)
+		loop_task_post(&self->task);
+	else
+		params->sink->state(params->device, BACKEND_IDLE, 0, "the file was closed");
+}
+
+static int file_open(const struct backend_params *params, struct backend **ret, struct error *err)
+{
+	const char *path = params->config->source.u.file.path;
+	bool append = params->config->source.u.file.append == TRISTATE_YES;
+	int fd = -1;
+	int r = log_file_open(path, append, &fd, err);
+	if (r < 0)
+		return r;
+	struct file_backend *self = calloc(1, sizeof(*self));
+	r = self == NULL ? -ENOMEM
+			 : file_stream_init(&self->stream, params->loop, fd, on_stream_closed);
+	if (r < 0) {
+		free(self);
+		fd_close(fd);
+		return error_set(err, r, "cannot write \"%s\": %s", path, error_text(r));
+	}
+	self->base.ops = &file_backend;
+	self->base.params = *params;
+	self->stream_open = true;
+	loop_task_init(&self->task, params->loop, on_task);
+	loop_task_post(&self->task);
+	*ret = &self->base;
+	return 0;
+}
+
+static void file_close(struct backend *backend, void (*closed)(void *device))
+{
+	struct file_backend *self = container_of(backend, struct file_backend, base);
+	self->closed = closed;
+	loop_task_cancel(&self->task);
+	/* Nobody has it yet when the device ends before its first turn. */
+	stream_close(&self->stream.base);
+	if (!self->stream_open)
+		loop_task_post(&self->task);
+}
+
+static void file_describe(const struct backend *backend, struct backend_description *ret)
+{
+	const char *path = backend->params.config->source.u.file.path;
+	describe_where(ret, "file %s", path);
+	describe_command(ret, "tail -f ", path, "");
+}
+
+const struct backend_ops file_backend = {
+	.open = file_open,
+	.close = file_close,
+	.describe = file_describe,
+};

@@ -1,0 +1,91 @@
+/* Opening files for guest output; see log_file.h. */
+#include "backend/log_file.h"
+
+#include "util/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *kind_of(mode_t mode)
+{
+	static const struct {
+		mode_t type;
+		const char *name;
+	} kinds[] = {
+		{S_IFDIR, "a directory"},
+		{S_IFIFO, "a FIFO"},
+		{S_IFSOCK, "a socket"},
+		{S_IFCHR, "a device"},
+		{S_IFBLK, "a device"},
+		{S_IFLNK, "a symbolic link"},
+	};
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if ((mode & S_IFMT) == kinds[i].type)
+			return kinds[i].name;
+	}
+	return NULL;
+}
+
+/* 0 for a regular file; else the sentence that names what stands in its place. */
+static int refuse_others(const char *path, mode_t mode, struct error *err)
+{
+	const char *kind = kind_of(mode);
+	if (kind == NULL)
+		return 0;
+	int code = S_ISDIR(mode) ? -EISDIR : S_ISLNK(mode) ? -ELOOP : -EINVAL;
+	return error_set(
+		err, code, "\"%s\" is %s, not a plain file; name a file to write to", path, kind);
+}
+
+static int open_failed(const char *path, int code, struct error *err)
+{
+	switch (code) {
+	case -ENOENT:
+		return error_set(err, code,
+			"cannot make \"%s\": its directory does not exist; make the directory "
+			"first",
+			path);
+	case -EACCES:
+	case -EPERM:
+		return error_set(err, code,
+			"no permission to write \"%s\"; change its mode or owner, or its "
+			"directory's",
+			path);
+	case -EROFS:
+		return error_set(err, code,
+			"cannot write \"%s\": its file system is read-only; name a file elsewhere",
+			path);
+	case -ELOOP:
+		return refuse_others(path, S_IFLNK, err);
+	default:
+		return error_set(
+			err, code, "cannot open \"%s\" for writing: %s", path, error_text(code));
+	}
+}
+
+int log_file_open(const char *path, bool append, int *ret_fd, struct error *err)
+{
+	/* Looked at before it is opened: opening a device may already do something to it. */
+	struct stat st;
+	int r = lstat(path, &st) == 0 ? refuse_others(path, st.st_mode, err) : 0;
+	if (r < 0)
+		return r;
+	/* O_NONBLOCK: a FIFO that took its place meanwhile must not hold us up. */
+	int fd = open(path,
+		O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+		0600);
+	if (fd < 0)
+		return open_failed(path, -errno, err);
+	r = fstat(fd, &st) < 0 ? open_failed(path, -errno, err)
+			       : refuse_others(path, st.st_mode, err);
+	if (r == 0 && !append && ftruncate(fd, 0) < 0)
+		r = open_failed(path, -errno, err);
+	if (r < 0) {
+		fd_close(fd);
+		return r;
+	}
+	*ret_fd = fd;
+	return 0;
+}
