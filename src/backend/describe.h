@@ -4,6 +4,9 @@
 
 #include "backend/backend.h"
 
+/* What ties a terminal to one of socat's addresses; ^] ends it. */
+#define DESCRIBE_TERMINAL "socat -,raw,echo=0,escape=0x1d "
+
 /* Empties *ret and says where it stands; a text too long is cut and ends in "...". */
 void describe_where(struct backend_description *ret, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -181,7 +181,7 @@ static void pty_describe(const struct backend *backend, struct backend_descripti
 	const char *path = self->link[0] != '\0' ? self->link : self->slave;
 	describe_where(ret, "%s", path);
 	snprintf(ret->pty_path, sizeof(ret->pty_path), "%s", self->slave);
-	describe_command(ret, "socat -,raw,echo=0,escape=0x1d ", path, "");
+	describe_command(ret, DESCRIBE_TERMINAL, path, "");
 }
 
 const struct backend_ops pty_backend = {

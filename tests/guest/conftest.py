@@ -2,7 +2,9 @@
 
 import pytest
 
-from guestkit import LONG, Kit
+from guestkit import Kit
+
+_times = []
 
 
 @pytest.fixture
@@ -19,25 +21,14 @@ def module_kit():
     k.close()
 
 
-@pytest.fixture
-def report(record_property):
+@pytest.fixture(scope="session")
+def report():
     """report(WHAT, VALUE): a measurement for the end of the run."""
-    return lambda what, value: record_property("measured", "%-44s %s" % (what, value))
-
-
-def pytest_collection_modifyitems(config, items):
-    """Tests marked long belong to make test-long."""
-    late = [] if LONG else [item for item in items if item.get_closest_marker("long")]
-    if late:
-        config.hook.pytest_deselected(items=late)
-        items[:] = [item for item in items if item not in late]
+    return lambda what, value: _times.append((what, value))
 
 
 def pytest_terminal_summary(terminalreporter):
-    lines = [text for reports in terminalreporter.stats.values() for r in reports
-             if getattr(r, "when", None) == "call" for name, text in r.user_properties
-             if name == "measured"]
-    if lines:
+    if _times:
         terminalreporter.section("measured")
-    for line in lines:
-        terminalreporter.write_line(line)
+    for what, value in _times:
+        terminalreporter.write_line("%-44s %s" % (what, value))

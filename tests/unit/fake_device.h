@@ -10,7 +10,7 @@
 #include "backend/backend.h"
 #include "test.h"
 
-enum { FAKE_PEERS = 32, FAKE_WAIT_MS = 10000 };
+enum { FAKE_PEERS = 128, FAKE_WAIT_MS = 10000 };
 
 struct fake_peer {
 	struct fake_device *device;
