@@ -1,42 +1,21 @@
 /* Opening files for guest output; see log_file.h. */
 #include "backend/log_file.h"
 
+#include "backend/file_kind.h"
 #include "util/fd.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-static const char *kind_of(mode_t mode)
-{
-	static const struct {
-		mode_t type;
-		const char *name;
-	} kinds[] = {
-		{S_IFDIR, "a directory"},
-		{S_IFIFO, "a FIFO"},
-		{S_IFSOCK, "a socket"},
-		{S_IFCHR, "a device"},
-		{S_IFBLK, "a device"},
-		{S_IFLNK, "a symbolic link"},
-	};
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		if ((mode & S_IFMT) == kinds[i].type)
-			return kinds[i].name;
-	}
-	return NULL;
-}
 
 /* 0 for a regular file; else the sentence that names what stands in its place. */
 static int refuse_others(const char *path, mode_t mode, struct error *err)
 {
-	const char *kind = kind_of(mode);
-	if (kind == NULL)
+	if (S_ISREG(mode))
 		return 0;
 	int code = S_ISDIR(mode) ? -EISDIR : S_ISLNK(mode) ? -ELOOP : -EINVAL;
-	return error_set(
-		err, code, "\"%s\" is %s, not a plain file; name a file to write to", path, kind);
+	return error_set(err, code, "\"%s\" is %s, not a plain file; name a file to write to", path,
+		file_kind(mode));
 }
 
 static int open_failed(const char *path, int code, struct error *err)

@@ -176,8 +176,8 @@ static uint64_t unsent(const struct fd_stream *fs)
 		acked -= fs->acked_base;
 		return acked < fs->sent ? fs->sent - acked : 0;
 	}
-	/* What nobody has read from a pipe is lost with it. */
-	if (fs->out_fd >= 0 && fs->out_is_pipe && ioctl(fs->out_fd, FIONREAD, &unread) == 0)
+	/* What nobody has read from a pipe is lost with it, unless somebody keeps the pipe. */
+	if (fs->out_is_pipe && !fs->unread_is_kept && ioctl(fs->out_fd, FIONREAD, &unread) == 0)
 		return (uint64_t)unread;
 	return 0;
 }

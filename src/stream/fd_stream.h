@@ -28,6 +28,7 @@ struct fd_stream {
 	int out_fd; /* -1: no output; may equal in_fd */
 	ssize_t (*put)(int fd, const struct iovec *iov, int count);
 	bool out_is_pipe;
+	bool unread_is_kept; /* set by a maker that keeps the pipe for its next reader */
 	bool in_callback;
 	bool reading;
 	bool input_ended;

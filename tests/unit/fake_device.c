@@ -199,6 +199,14 @@ void fake_settle(struct fake_device *device)
 		;
 }
 
+void fake_assert_idle(struct fake_device *device)
+{
+	fake_settle(device);
+	uint64_t before = loop_wakeups(device->loop);
+	assert_false(turn_within(device, FAKE_IDLE_MS));
+	assert_int_equal(loop_wakeups(device->loop), before);
+}
+
 ssize_t fake_write(struct fake_peer *peer, const char *text)
 {
 	struct iovec iov = {(char *)text, strlen(text)};

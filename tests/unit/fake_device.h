@@ -10,7 +10,7 @@
 #include "backend/backend.h"
 #include "test.h"
 
-enum { FAKE_PEERS = 128, FAKE_WAIT_MS = 10000 };
+enum { FAKE_PEERS = 128, FAKE_WAIT_MS = 10000, FAKE_IDLE_MS = 500 };
 
 struct fake_peer {
 	struct fake_device *device;
@@ -71,6 +71,8 @@ void fake_peer_close(struct fake_peer *peer);
 bool fake_turn(struct fake_device *device);
 /* Turns until nothing is left to do right now. */
 void fake_settle(struct fake_device *device);
+/* Fails if anything wakes the loop within FAKE_IDLE_MS. */
+void fake_assert_idle(struct fake_device *device);
 /* stream_write() of a text in one part. */
 ssize_t fake_write(struct fake_peer *peer, const char *text);
 
