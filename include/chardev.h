@@ -138,22 +138,22 @@ ssize_t chardev_device_write(struct chardev_device *device, const void *bytes, s
 ssize_t chardev_device_read(struct chardev_device *device, void *bytes, size_t size);
 
 struct chardev_device_status {
-	size_t size;         /* in: sizeof(struct chardev_device_status) */
-	char where[320];     /* where it stands: "tcp 127.0.0.1:4001", "/dev/pts/3" */
-	char command[320];   /* a command that connects to it; "" when nothing can */
+	size_t size;          /* in: sizeof(struct chardev_device_status) */
+	char where[320];      /* where it stands: "tcp 127.0.0.1:4001", "/dev/pts/3" */
+	char command[320];    /* a command that connects to it; "" when nothing can */
 	char last_error[192]; /* "" when there was none */
-	unsigned peers;      /* connected now; a file counts as one */
-	uint64_t connects;   /* so far */
-	uint64_t output;     /* bytes the guest wrote */
-	uint64_t input;      /* bytes given to the guest */
-	uint64_t dropped;    /* bytes that readers missed, each reader counted */
+	unsigned peers;       /* connected now; a file counts as one */
+	uint64_t connects;    /* so far */
+	uint64_t output;      /* bytes the guest wrote */
+	uint64_t input;       /* bytes given to the guest */
+	uint64_t dropped;     /* bytes that readers missed, each reader counted */
 	uint64_t errors;
 	uint64_t held_up_ms; /* how long readers held up the guest in all, milliseconds */
 };
 
 /* A snapshot. -EINVAL when status->size is not one that this library knows. */
-int chardev_device_status(const struct chardev_device *device,
-	struct chardev_device_status *status);
+int chardev_device_status(
+	const struct chardev_device *device, struct chardev_device_status *status);
 
 #ifdef __cplusplus
 }

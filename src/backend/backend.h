@@ -21,7 +21,7 @@ struct domain_log;
 
 /* Where a backend stands. Changes are reported with a reason a person can read. */
 enum backend_state {
-	BACKEND_IDLE,       /* there is nothing to connect to (null), or not yet (a missing device) */
+	BACKEND_IDLE, /* there is nothing to connect to (null), or not yet (a missing device) */
 	BACKEND_LISTENING,  /* peers may come */
 	BACKEND_CONNECTING, /* looking for its peer */
 	BACKEND_CONNECTED,  /* its one peer is there */
@@ -76,8 +76,8 @@ struct backend_description {
 	char where[BACKEND_TEXT_SIZE];   /* "tcp 127.0.0.1:4001", "/run/chardev/vm/serial0.pty" */
 	char command[BACKEND_TEXT_SIZE]; /* what connects to it from a shell; "" when nothing can */
 	char pty_path[BACKEND_PATH_SIZE]; /* "/dev/pts/3", else "" */
-	char path[BACKEND_PATH_SIZE];    /* a generated UNIX socket path, else "" */
-	char service[32];                /* the bound port, where one is, else "" */
+	char path[BACKEND_PATH_SIZE];     /* a generated UNIX socket path, else "" */
+	char service[32];                 /* the bound port, where one is, else "" */
 };
 
 struct backend;
@@ -92,7 +92,8 @@ struct backend_ops {
 	int (*open)(const struct backend_params *params, struct backend **ret, struct error *err);
 	/*
 	 * Removes what open made. The device has closed all its streams before; their on_closed may
-	 * still be to come. `closed` is called exactly once, on a later turn, with everything freed.
+	 * still be to come. `closed` is called exactly once, on a later turn, with everything
+	 * freed.
 	 */
 	void (*close)(struct backend *backend, void (*closed)(void *device));
 	void (*describe)(const struct backend *backend, struct backend_description *ret);

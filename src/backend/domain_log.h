@@ -25,7 +25,8 @@ struct domain_log;
 int domain_log_new(struct loop *loop, const char *path, struct domain_log **ret, struct error *err);
 const char *domain_log_path(const struct domain_log *log);
 
-/* A stream on it, output only; ended with stream_close(), then on_closed, then freed by the maker. */
+/* A stream on it, output only; ended with stream_close(), then on_closed, then freed by the maker.
+ */
 int domain_log_stream_new(struct domain_log *log, void (*on_closed)(struct stream *stream),
 	struct stream **ret, struct error *err);
 void domain_log_stream_free(struct stream *stream);

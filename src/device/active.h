@@ -22,11 +22,12 @@ struct active_listener {
 /*
  * Opens every device of the document that is presented to the host (types that are not presented,
  * and consoles that are a serial port's other face, have none). All or nothing. The document must
- * outlive it. `guest_override`: GUEST_PORT_DEFAULT, or a port type for every device.
+ * outlive it. NULL directories: the defaults of runtime.h. After a failure the loop still has to
+ * be drained: what was opened closes in its own time.
  */
-int active_domain_open(struct loop *loop, const struct document *document,
-	const char *runtime_dir, const char *log_dir, const struct active_listener *listener,
-	void *user, struct active_domain **ret, struct error *err);
+int active_domain_open(struct loop *loop, const struct document *document, const char *runtime_dir,
+	const char *log_dir, const struct active_listener *listener, void *user,
+	struct active_domain **ret, struct error *err);
 
 /* Asynchronous; `closed` once, with everything freed and everything removed that was made. */
 void active_domain_close(struct active_domain *active);

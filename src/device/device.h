@@ -25,7 +25,8 @@ enum { DEVICE_REASON_SIZE = 192 };
 struct device;
 
 struct device_listener {
-	/* A BREAK is due for the guest and its port cannot carry it: a way around (QMP), or NULL. */
+	/* A BREAK is due for the guest and its port cannot carry it: a way around (QMP), or NULL.
+	 */
 	void (*guest_break)(void *user);
 	/* The backend's or the VMM's state changed: the live document may have. */
 	void (*changed)(void *user);
@@ -36,10 +37,12 @@ struct device_listener {
 struct device_params {
 	struct loop *loop;
 	const struct device_config *config; /* must outlive the device */
-	const char *runtime_dir;            /* RUNTIME/NAME, or NULL: nothing on disk but the backend's */
-	enum guest_port_type guest;         /* GUEST_PORT_DEFAULT: as the XML says */
-	struct state_slot *slot;            /* its own; must outlive the device */
-	bool slot_found;                    /* the slot continues an earlier process's */
+	const char *runtime_dir;       /* RUNTIME/NAME: for generated paths; NULL: there are none */
+	const char *ring_dir;          /* where ALIAS.ring stands; NULL: anonymous memory */
+	struct guest_witness *witness; /* shared by the devices of a loop, or NULL */
+	enum guest_port_type guest;    /* GUEST_PORT_DEFAULT: as the XML says */
+	struct state_slot *slot;       /* its own; must outlive the device */
+	bool slot_found;               /* the slot continues an earlier process's */
 	struct domain_log *domain_log;
 	const struct device_listener *listener;
 	void *user;
@@ -55,7 +58,8 @@ int device_open(const struct device_params *params, struct device **ret, struct 
  */
 void device_close(struct device *device);
 
-/* One more peer of the device, besides its backend's: a terminal, a viewer. As backend_sink.peer. */
+/* One more peer of the device, besides its backend's: a terminal, a viewer. As backend_sink.peer.
+ */
 void device_add_peer(struct device *device, struct stream *stream, const struct peer_info *info);
 
 /* BREAK to the guest, after the input queued so far. */
@@ -79,12 +83,12 @@ struct reader_status {
 struct device_status {
 	enum backend_state backend_state;
 	bool guest_present;
-	uint64_t head;         /* bytes the guest has written */
+	uint64_t head; /* bytes the guest has written */
 	uint64_t oldest;
-	size_t history_bytes;  /* memory of the ring */
-	uint64_t input_bytes;  /* bytes given to the guest */
-	uint64_t input_dropped; /* bytes typed that no guest took (the VMM left) */
-	uint64_t dropped;      /* by all readers, those gone included */
+	size_t history_bytes;     /* memory of the ring */
+	uint64_t input_bytes;     /* bytes given to the guest */
+	uint64_t input_dropped;   /* bytes typed that no guest took (the VMM left) */
+	uint64_t dropped;         /* by all readers, those gone included */
 	uint64_t guest_paused_ms; /* how long the guest was held up in all */
 	unsigned peers;
 	uint64_t connects;

@@ -25,12 +25,12 @@ enum {
 #define HISTORY_MAX_SIZE ((uint64_t)1024 * 1024 * 1024)
 
 struct history {
-	char *memory;      /* mapping of `size` bytes, of which `capacity` are allocated */
-	size_t size;       /* configured, a power of two */
-	size_t capacity;   /* allocated: 0, or a power of two up to size */
-	uint64_t head;     /* the offset of the next byte to come */
-	uint64_t oldest;   /* the offset of the oldest byte still here */
-	bool fixed;        /* cannot grow any more: wrapped, or memory was refused */
+	char *memory;       /* mapping of `size` bytes, of which `capacity` are allocated */
+	size_t size;        /* configured, a power of two */
+	size_t capacity;    /* allocated: 0, or a power of two up to size */
+	uint64_t head;      /* the offset of the next byte to come */
+	uint64_t oldest;    /* the offset of the oldest byte still here */
+	bool fixed;         /* cannot grow any more: wrapped, or memory was refused */
 	int growth_failure; /* the errno (negative) that fixed a ring below its size, else 0 */
 	int fd;
 };
@@ -43,7 +43,8 @@ struct history {
 int history_open(struct history *history, uint64_t size, const char *path, uint64_t head,
 	size_t capacity, struct error *err);
 
-/* Releases memory and descriptor; the file stays (its owner unlinks it). A zeroed one is ignored. */
+/* Releases memory and descriptor; the file stays (its owner unlinks it). A zeroed one is ignored.
+ */
 void history_close(struct history *history);
 
 /*

@@ -34,12 +34,12 @@ struct reader {
 	bool waiting;      /* the stream said "not now": wait for `writable` */
 	bool ended;        /* its output direction is dead */
 
-	uint64_t held_ms;  /* how long it has held up the guest since it last caught up */
-	bool failing;      /* READER_FILE: the last write failed or takes too long */
+	uint64_t held_ms; /* how long it has held up the guest since it last caught up */
+	bool failing;     /* READER_FILE: the last write failed or takes too long */
 
-	uint64_t taken;    /* counters: bytes given, */
-	uint64_t dropped;  /* bytes it missed, */
-	uint64_t gaps;     /* and in how many gaps */
+	uint64_t taken;   /* counters: bytes given, */
+	uint64_t dropped; /* bytes it missed, */
+	uint64_t gaps;    /* and in how many gaps */
 };
 
 void reader_init(struct reader *reader, struct history *history, struct stream *stream,

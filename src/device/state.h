@@ -23,7 +23,7 @@ enum { STATE_VERSION = 1, STATE_ALIAS_SIZE = 48 };
 
 struct state_slot {
 	char alias[STATE_ALIAS_SIZE]; /* "" : free; a longer alias is stored as prefix and hash */
-	uint64_t epoch;     /* of the history, random */
+	uint64_t epoch;               /* of the history, random */
 	uint64_t head;
 	uint64_t delivered; /* the furthest offset that any backend peer took */
 	uint64_t capacity;  /* of the ring, as allocated */
@@ -45,6 +45,9 @@ struct state {
 /* `path` NULL: anonymous. An existing file of this version is taken over, another is refused. */
 int state_open(struct state *state, const char *path, size_t slot_count, struct error *err);
 void state_close(struct state *state);
+
+/* Frees the slots of devices that the domain no longer has. */
+void state_keep_only(struct state *state, const char *const *aliases, size_t count);
 
 /* The device's slot, a fresh one if there is none; `*ret_found` says which. NULL: none is free. */
 struct state_slot *state_slot_for(struct state *state, const char *alias, bool *ret_found);

@@ -118,7 +118,7 @@ int fifo_files_open_out_anew(struct fifo_files *files)
 {
 	char path[GUEST_PATH_SIZE];
 	file_path(files, ".out", path);
-	int fd;
+	int fd = -1;
 	int rc = open_checked(path, O_RDONLY, &files->out_file, &fd);
 	if (rc < 0)
 		return rc;

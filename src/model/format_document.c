@@ -139,11 +139,12 @@ static bool rewrite(const struct printing *printing, size_t index, xmlNode *elem
 
 static bool insert(const struct printing *printing, size_t index, size_t serial, xmlNode *console)
 {
-	xmlNode *element =
-		xmlNewDocNode(printing->copies[serial]->doc, NULL, BAD_CAST "console", NULL);
+	xmlNode *beside = console != NULL ? console : printing->copies[serial];
+	if (beside == NULL)
+		return false;
+	xmlNode *element = xmlNewDocNode(beside->doc, NULL, BAD_CAST "console", NULL);
 	if (element == NULL)
 		return false;
-	xmlNode *beside = console != NULL ? console : printing->copies[serial];
 	char *indent = indentation(beside);
 	xmlNode *space = indent != NULL ? xmlNewText(BAD_CAST indent) : NULL;
 	free(indent);

@@ -13,14 +13,14 @@ struct list {
 	struct list *prev;
 };
 
-#define container_of(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
-#define list_for_each(node, head)                                                                  \
+#define list_for_each(node, head) \
 	for (struct list *node = (head)->next; node != (head); node = node->next)
 
 /* Survives the removal of the current node, not of the one after it. */
-#define list_for_each_safe(node, head)                                                             \
-	for (struct list *node = (head)->next, *node##_next = node->next; node != (head);          \
+#define list_for_each_safe(node, head)                                                    \
+	for (struct list *node = (head)->next, *node##_next = node->next; node != (head); \
 		node = node##_next, node##_next = node->next)
 
 static inline void list_init(struct list *node)

@@ -2,9 +2,7 @@
 
 import pytest
 
-from guestkit import Kit
-
-_times = []
+from guestkit import LONG, Kit
 
 
 @pytest.fixture
@@ -21,14 +19,25 @@ def module_kit():
     k.close()
 
 
-@pytest.fixture(scope="session")
-def report():
+@pytest.fixture
+def report(record_property):
     """report(WHAT, VALUE): a measurement for the end of the run."""
-    return lambda what, value: _times.append((what, value))
+    return lambda what, value: record_property("measured", "%-44s %s" % (what, value))
+
+
+def pytest_collection_modifyitems(config, items):
+    """Tests marked long belong to make test-long."""
+    late = [] if LONG else [item for item in items if item.get_closest_marker("long")]
+    if late:
+        config.hook.pytest_deselected(items=late)
+        items[:] = [item for item in items if item not in late]
 
 
 def pytest_terminal_summary(terminalreporter):
-    if _times:
+    lines = [text for reports in terminalreporter.stats.values() for r in reports
+             if getattr(r, "when", None) == "call" for name, text in r.user_properties
+             if name == "measured"]
+    if lines:
         terminalreporter.section("measured")
-    for what, value in _times:
-        terminalreporter.write_line("%-44s %s" % (what, value))
+    for line in lines:
+        terminalreporter.write_line(line)

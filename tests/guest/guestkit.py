@@ -33,6 +33,11 @@ import tty
 import zlib
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# The build under test, and its command.
+BUILD = os.path.abspath(os.environ.get("CHARDEV_BUILD", os.path.join(ROOT, "build")))
+CHARDEV = os.path.join(BUILD, "src", "chardev")
+# Whether to move full counts and soak: make test-long.
+LONG = os.environ.get("CHARDEV_TEST_LONG") == "1"
 # How long, in seconds, an event may take before the test fails.
 PATIENCE = float(os.environ.get("CHARDEV_TEST_PATIENCE", "60"))
 # What a boot needs not do twice, or at all, under emulation.

@@ -17,7 +17,7 @@ def server(ident, path):
 
 
 @pytest.fixture(scope="module")
-def guest(module_kit, report):
+def guest(module_kit):
     """One guest with a port of each kind, each on a UNIX socket."""
     args = ["-device", "virtio-serial-pci,id=vs"]
     for ident, device in (
@@ -28,9 +28,12 @@ def guest(module_kit, report):
         ("lpt", "isa-parallel,index=0"),
     ):
         args += server(ident, module_kit.path(ident)) + ["-device", "%s,chardev=%s" % (device, ident)]
-    g = module_kit.boot(args)
-    report("boot to the agent's answer", "%.2f s" % g.boot_seconds)
-    return g
+    return module_kit.boot(args)
+
+
+def test_the_agent_answers(guest, report):
+    assert guest.ask("ping") == []
+    report("boot to the agent's answer", "%.2f s" % guest.boot_seconds)
 
 
 def transfer_out(guest, peer, device, size, seed, report):

@@ -1,0 +1,294 @@
+/* An active domain; see active.h. */
+#include "device/active.h"
+
+#include "backend/domain_log.h"
+#include "guest/witness.h"
+#include "util/strbuf.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct member {
+	struct active_domain *active;
+	struct device *device; /* NULL once closed */
+};
+
+struct active_domain {
+	struct loop *loop;
+	const struct document *document;
+	const struct active_listener *listener;
+	void *user;
+	struct runtime runtime;
+	struct state state;
+	struct domain_log *domain_log;
+	struct guest_witness witness;
+	struct loop_task live_task; /* many changes at once write live.xml once */
+	struct loop_task end_task;
+	struct member *members;
+	size_t count;
+	size_t open_count;
+	bool closing;
+	bool orphan; /* active_domain_open() failed: nobody waits for `closed` */
+};
+
+static bool is_presented(const struct device_config *config)
+{
+	return config->alias_of_serial < 0 && backend_ops_for(config->source.type) != NULL;
+}
+
+/* ---- the live document ----------------------------------------------------------------------- */
+
+static void describe_live(
+	const struct device *device, struct device_status *status, struct device_live *ret)
+{
+	device_status(device, status);
+	const struct backend_description *backend = &status->backend;
+	*ret = (struct device_live){
+		.alias = device_config(device)->alias,
+		.pty_path = backend->pty_path[0] != '\0' ? backend->pty_path : NULL,
+		.service = backend->service[0] != '\0' ? backend->service : NULL,
+		.path = backend->path[0] != '\0' ? backend->path : NULL,
+	};
+}
+
+static char *format_live(const struct active_domain *active)
+{
+	struct device_live *live = calloc(active->count + 1, sizeof(*live));
+	struct device_status *statuses = calloc(active->count + 1, sizeof(*statuses));
+	char *text = NULL;
+	if (live != NULL && statuses != NULL) {
+		for (size_t i = 0; i < active->count; i++)
+			describe_live(active->members[i].device, &statuses[i], &live[i]);
+		text = document_format_live(active->document, live, active->count);
+	}
+	free(statuses);
+	free(live);
+	return text;
+}
+
+static int write_live(struct active_domain *active, struct error *err)
+{
+	char *text = format_live(active);
+	if (text == NULL)
+		return error_set(err, -ENOMEM, "out of memory");
+	int code = runtime_write(&active->runtime, "live.xml", text, err);
+	free(text);
+	return code;
+}
+
+static void on_live_task(struct loop_task *task)
+{
+	struct active_domain *active = container_of(task, struct active_domain, live_task);
+	/* A live document that cannot be written now is written with the next change. */
+	write_live(active, NULL);
+	active->listener->changed(active->user);
+}
+
+/* ---- the devices' events --------------------------------------------------------------------- */
+
+static void on_guest_break(void *user)
+{
+	struct member *member = user;
+	member->active->listener->guest_break(member->active->user, member->device);
+}
+
+static void on_changed(void *user)
+{
+	struct active_domain *active = ((struct member *)user)->active;
+	if (!active->closing)
+		loop_task_post(&active->live_task);
+}
+
+static void on_end_task(struct loop_task *task)
+{
+	struct active_domain *active = container_of(task, struct active_domain, end_task);
+	const struct active_listener *listener = active->listener;
+	void *user = active->user;
+	bool orphan = active->orphan;
+	char path[RUNTIME_PATH_SIZE];
+	domain_log_free(active->domain_log);
+	state_close(&active->state);
+	if (runtime_path(&active->runtime, "state", path, sizeof(path)) == 0)
+		unlink(path);
+	guest_witness_fini(&active->witness);
+	runtime_sweep(&active->runtime);
+	runtime_close(&active->runtime);
+	free(active->members);
+	free(active);
+	if (!orphan)
+		listener->closed(user);
+}
+
+static void on_closed(void *user)
+{
+	struct member *member = user;
+	struct active_domain *active = member->active;
+	member->device = NULL;
+	if (--active->open_count == 0)
+		loop_task_post(&active->end_task);
+}
+
+static const struct device_listener member_listener = {
+	.guest_break = on_guest_break,
+	.changed = on_changed,
+	.closed = on_closed,
+};
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+static int open_state(struct active_domain *active, struct error *err)
+{
+	const struct domain *domain = document_domain(active->document);
+	char path[RUNTIME_PATH_SIZE];
+	const char **aliases = calloc(domain->device_count + 1, sizeof(*aliases));
+	if (aliases == NULL || runtime_path(&active->runtime, "state", path, sizeof(path)) < 0) {
+		free(aliases);
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	for (size_t i = 0; i < domain->device_count; i++)
+		aliases[i] = domain->devices[i].alias;
+	int code = state_open(&active->state, path, domain->device_count, err);
+	if (code == 0)
+		state_keep_only(&active->state, aliases, domain->device_count);
+	free(aliases);
+	return code;
+}
+
+static int open_member(
+	struct active_domain *active, const struct device_config *config, struct error *err)
+{
+	struct member *member = &active->members[active->count];
+	struct device_params params = {
+		.loop = active->loop,
+		.config = config,
+		.runtime_dir = active->runtime.dir,
+		.ring_dir = active->runtime.dir,
+		.witness = &active->witness,
+		.domain_log = active->domain_log,
+		.listener = &member_listener,
+		.user = member,
+	};
+	params.slot = state_slot_for(&active->state, config->alias, &params.slot_found);
+	if (params.slot == NULL)
+		return error_set(err, -ENOSPC, "%s: no room in the state file", config->alias);
+	member->active = active;
+	int code = device_open(&params, &member->device, err);
+	if (code < 0)
+		return code;
+	active->count++;
+	active->open_count++;
+	return 0;
+}
+
+static int open_members(struct active_domain *active, struct error *err)
+{
+	const struct domain *domain = document_domain(active->document);
+	for (size_t i = 0; i < domain->device_count; i++) {
+		if (!is_presented(&domain->devices[i]))
+			continue;
+		int code = open_member(active, &domain->devices[i], err);
+		if (code < 0)
+			return code;
+	}
+	return 0;
+}
+
+static int open_all(struct active_domain *active, struct error *err)
+{
+	int code = domain_log_new(active->loop, active->runtime.log_path, &active->domain_log, err);
+	if (code == 0)
+		code = open_state(active, err);
+	if (code == 0)
+		code = open_members(active, err);
+	if (code == 0)
+		code = write_live(active, err);
+	return code;
+}
+
+int active_domain_open(struct loop *loop, const struct document *document, const char *runtime_dir,
+	const char *log_dir, const struct active_listener *listener, void *user,
+	struct active_domain **ret, struct error *err)
+{
+	const struct domain *domain = document_domain(document);
+	struct active_domain *active = calloc(1, sizeof(*active));
+	if (active == NULL)
+		return error_set(err, -ENOMEM, "out of memory");
+	active->loop = loop;
+	active->document = document;
+	active->listener = listener;
+	active->user = user;
+	active->members = calloc(domain->device_count + 1, sizeof(*active->members));
+	loop_task_init(&active->live_task, loop, on_live_task);
+	loop_task_init(&active->end_task, loop, on_end_task);
+	int code = active->members == NULL ? error_set(err, -ENOMEM, "out of memory")
+					   : runtime_open(&active->runtime, domain->name,
+						     runtime_dir, log_dir, err);
+	if (code < 0) {
+		free(active->members);
+		free(active);
+		return code;
+	}
+	code = open_all(active, err);
+	if (code < 0) {
+		active->orphan = true;
+		active_domain_close(active);
+		return code;
+	}
+	*ret = active;
+	return 0;
+}
+
+void active_domain_close(struct active_domain *active)
+{
+	if (active->closing)
+		return;
+	active->closing = true;
+	loop_task_cancel(&active->live_task);
+	if (active->open_count == 0)
+		loop_task_post(&active->end_task);
+	for (size_t i = 0; i < active->count; i++)
+		device_close(active->members[i].device);
+}
+
+/* ---- the rest -------------------------------------------------------------------------------- */
+
+const struct runtime *active_domain_runtime(const struct active_domain *active)
+{
+	return &active->runtime;
+}
+
+const struct domain *active_domain_config(const struct active_domain *active)
+{
+	return document_domain(active->document);
+}
+
+size_t active_domain_count(const struct active_domain *active)
+{
+	return active->count;
+}
+
+struct device *active_domain_device(const struct active_domain *active, size_t index)
+{
+	return active->members[index].device;
+}
+
+struct device *active_domain_find(const struct active_domain *active, const char *alias)
+{
+	const struct domain *domain = document_domain(active->document);
+	const struct device_config *wanted = domain_find_device(domain, alias);
+	if (wanted != NULL && wanted->alias_of_serial >= 0) {
+		for (size_t i = 0; i < domain->device_count; i++) {
+			const struct device_config *other = &domain->devices[i];
+			if (other->kind == DEVICE_SERIAL &&
+				other->index == (unsigned)wanted->alias_of_serial)
+				wanted = other;
+		}
+	}
+	for (size_t i = 0; i < active->count; i++) {
+		if (device_config(active->members[i].device) == wanted)
+			return active->members[i].device;
+	}
+	return NULL;
+}

@@ -1,0 +1,312 @@
+/*
+ * A device: how it is opened, watched and closed; see device.h. The bytes' ways through it are in
+ * device_guest.c, device_peer.c and device_log.c.
+ */
+#include "device/device_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	/* At the end: output that is still on its way from a VMM that just left, */
+	CLOSE_DRAIN_QUIET_MS = 50,
+	CLOSE_DRAIN_MS = 2000,
+	/* and readers that have not taken everything yet. */
+	CLOSE_FLUSH_MS = 2000,
+};
+
+void device_note_error(struct device *device, const char *who, const char *reason)
+{
+	device->errors++;
+	snprintf(device->last_error, sizeof(device->last_error), "%s%s%s", who != NULL ? who : "",
+		who != NULL ? ": " : "", reason);
+	device_changed(device);
+}
+
+void device_changed(struct device *device)
+{
+	if (device->closing == CLOSE_NOT && device->params.listener->changed != NULL)
+		device->params.listener->changed(device->params.user);
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+static int ring_path(const struct device *device, char *ret, size_t size)
+{
+	int n = snprintf(
+		ret, size, "%s/%s.ring", device->params.runtime_dir, device->params.config->alias);
+	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+static int open_history(struct device *device, struct error *err)
+{
+	struct state_slot *slot = device->params.slot;
+	char path[GUEST_PATH_SIZE];
+	const char *file = NULL;
+	if (device->params.ring_dir != NULL) {
+		if (ring_path(device, path, sizeof(path)) < 0)
+			return error_set(err, -ENAMETOOLONG,
+				"the path of a ring in %s is too long: use a shorter directory",
+				device->params.ring_dir);
+		file = path;
+	}
+	if (!device->params.slot_found)
+		slot->head = slot->capacity = slot->delivered = 0;
+	int code = history_open(&device->history, device->policy.history_size, file, slot->head,
+		(size_t)slot->capacity, err);
+	if (code < 0)
+		return code;
+	state_recover(slot, &device->history);
+	slot->capacity = device->history.capacity;
+	device->delivered_settled = slot->delivered;
+	return 0;
+}
+
+static int open_ends(struct device *device, struct error *err)
+{
+	const struct device_params *params = &device->params;
+	struct guest_params guest_params = {
+		.loop = params->loop,
+		.config = params->config,
+		.runtime_dir = params->runtime_dir,
+		.sink = &device_guest_sink,
+		.device = device,
+		.witness = params->witness,
+	};
+	enum guest_port_type type = params->guest;
+	if (type == GUEST_PORT_DEFAULT)
+		type = guest_port_type_of(params->config);
+	int code = guest_ops_for(type)->open(&guest_params, &device->guest, err);
+	if (code < 0)
+		return code;
+	struct backend_params backend_params = {
+		.loop = params->loop,
+		.config = params->config,
+		.runtime_dir = params->runtime_dir,
+		.domain_log = params->domain_log,
+		.sink = &device_backend_sink,
+		.device = device,
+	};
+	return backend_ops_for(params->config->source.type)
+		->open(&backend_params, &device->backend, err);
+}
+
+static void start_ending(struct device *device);
+static void on_close_timer(struct loop_timer *timer);
+
+int device_open(const struct device_params *params, struct device **ret, struct error *err)
+{
+	const char *alias = params->config->alias;
+	if (backend_ops_for(params->config->source.type) == NULL)
+		return error_set(err, -EOPNOTSUPP, "%s: type \"%s\" is not presented to the host",
+			alias, source_type_name(params->config->source.type));
+	struct device *device = calloc(1, sizeof(*device));
+	if (device == NULL)
+		return error_set(err, -ENOMEM, "%s: out of memory", alias);
+	device->params = *params;
+	device->policy = policy_of(params->config);
+	device->history.fd = -1;
+	list_init(&device->peers);
+	list_init(&device->lingering);
+	input_init(&device->input);
+	int code = open_history(device, err);
+	if (code < 0) {
+		free(device);
+		return error_prefix(err, "%s: ", alias);
+	}
+	loop_timer_init(&device->pause_timer, params->loop, device_pause_expired);
+	loop_timer_init(&device->retry_timer, params->loop, device_retry_expired);
+	loop_timer_init(&device->close_timer, params->loop, on_close_timer);
+	code = device_log_open(device, err);
+	if (code == 0)
+		code = open_ends(device, err);
+	if (code < 0) {
+		device->orphan = true;
+		start_ending(device);
+		return error_prefix(err, "%s: ", alias);
+	}
+	*ret = device;
+	return 0;
+}
+
+/* ---- closing --------------------------------------------------------------------------------- */
+
+static void remove_ring(struct device *device)
+{
+	char path[GUEST_PATH_SIZE];
+	if (device->params.ring_dir != NULL && ring_path(device, path, sizeof(path)) == 0)
+		unlink(path);
+}
+
+void device_closed_one(struct device *device)
+{
+	if (--device->closes_pending > 0)
+		return;
+	device_free_lingering(device);
+	history_close(&device->history);
+	input_fini(&device->input);
+	const struct device_listener *listener = device->params.listener;
+	void *user = device->params.user;
+	bool orphan = device->orphan;
+	free(device);
+	if (!orphan)
+		listener->closed(user);
+}
+
+static void on_end_closed(void *user)
+{
+	device_closed_one(user);
+}
+
+static void on_pause_timer_closed(struct loop_timer *timer)
+{
+	device_closed_one(container_of(timer, struct device, pause_timer));
+}
+
+static void on_retry_timer_closed(struct loop_timer *timer)
+{
+	device_closed_one(container_of(timer, struct device, retry_timer));
+}
+
+static void on_close_timer_closed(struct loop_timer *timer)
+{
+	device_closed_one(container_of(timer, struct device, close_timer));
+}
+
+static void start_ending(struct device *device)
+{
+	device->closing = CLOSE_ENDING;
+	device->closes_pending = 3;
+	remove_ring(device);
+	loop_timer_close(&device->pause_timer, on_pause_timer_closed);
+	loop_timer_close(&device->retry_timer, on_retry_timer_closed);
+	loop_timer_close(&device->close_timer, on_close_timer_closed);
+	if (device->log != NULL)
+		device->closes_pending++;
+	device_close_peers(device);
+	if (device->guest_stream != NULL)
+		stream_close(device->guest_stream);
+	device->guest_stream = NULL;
+	if (device->backend != NULL) {
+		device->closes_pending++;
+		device->backend->ops->close(device->backend, on_end_closed);
+	}
+	if (device->guest != NULL) {
+		device->closes_pending++;
+		device->guest->ops->close(device->guest, on_end_closed);
+	}
+}
+
+static void start_flushing(struct device *device)
+{
+	device->closing = CLOSE_FLUSHING;
+	if (device->guest_stream != NULL)
+		stream_read_stop(device->guest_stream);
+	loop_timer_start(&device->close_timer, CLOSE_FLUSH_MS);
+	device_pump_peers(device);
+}
+
+void device_close_step(struct device *device)
+{
+	if (device->closing == CLOSE_DRAINING) {
+		uint64_t spent = loop_now_ms(device->params.loop) - device->closing_since_ms;
+		if (device->guest_present && spent < CLOSE_DRAIN_MS)
+			loop_timer_start(&device->close_timer, CLOSE_DRAIN_QUIET_MS);
+		else
+			start_flushing(device);
+	} else if (device->closing == CLOSE_FLUSHING && device_peers_flushed(device)) {
+		/* Not from within a peer's callback: its peer is freed by the ending. */
+		loop_timer_start(&device->close_timer, 0);
+	}
+}
+
+static void on_close_timer(struct loop_timer *timer)
+{
+	struct device *device = container_of(timer, struct device, close_timer);
+	if (device->closing == CLOSE_DRAINING)
+		start_flushing(device);
+	else
+		start_ending(device);
+}
+
+void device_close(struct device *device)
+{
+	if (device->closing != CLOSE_NOT)
+		return;
+	device->closing = CLOSE_DRAINING;
+	device->closing_since_ms = loop_now_ms(device->params.loop);
+	device_close_step(device);
+}
+
+/* ---- the rest -------------------------------------------------------------------------------- */
+
+void device_send_break(struct device *device)
+{
+	struct stream_signal signal = {.type = STREAM_SIGNAL_BREAK};
+	if (!input_mark(&device->input, &signal))
+		device_note_error(device, NULL, "too many BREAKs at once: one is lost");
+	device_pump_input(device);
+}
+
+struct guest_port *device_guest_port(struct device *device)
+{
+	return device->guest;
+}
+
+const struct device_config *device_config(const struct device *device)
+{
+	return device->params.config;
+}
+
+void device_status(const struct device *device, struct device_status *ret)
+{
+	*ret = (struct device_status){
+		.backend_state = device->backend_state,
+		.guest_present = device->guest_present,
+		.head = device->history.head,
+		.oldest = device->history.oldest,
+		.history_bytes = device->history.capacity,
+		.input_bytes = device->input_bytes,
+		.input_dropped = device->input_dropped,
+		.dropped = device->dropped_by_gone,
+		.guest_paused_ms = device->guest_paused_ms,
+		.connects = device->connects,
+		.errors = device->errors,
+	};
+	if (device->paused)
+		ret->guest_paused_ms += loop_now_ms(device->params.loop) - device->paused_since_ms;
+	list_for_each(link, &device->peers) {
+		const struct peer *peer = container_of(link, struct peer, link);
+		ret->dropped += peer->reader.dropped;
+		ret->peers += !peer->is_log;
+	}
+	memcpy(ret->last_error, device->last_error, sizeof(ret->last_error));
+	device->backend->ops->describe(device->backend, &ret->backend);
+	device->guest->ops->describe(device->guest, &ret->guest);
+	ret->input_dropped += ret->guest.input_dropped;
+}
+
+size_t device_readers(const struct device *device, struct reader_status *ret, size_t max)
+{
+	size_t count = 0;
+	list_for_each(link, &device->peers) {
+		const struct peer *peer = container_of(link, struct peer, link);
+		if (count < max) {
+			ret[count] = (struct reader_status){
+				.offset = peer->reader.offset,
+				.taken = peer->reader.taken,
+				.dropped = peer->reader.dropped,
+				.gaps = peer->reader.gaps,
+				.typed = peer->typed,
+				.behind = !peer->no_output && !reader_is_caught_up(&peer->reader),
+				.failing = peer->reader.failing,
+			};
+			memcpy(ret[count].name, peer->name, sizeof(ret[count].name));
+		}
+		count++;
+	}
+	return count;
+}

@@ -1,0 +1,362 @@
+/*
+ * The guest's side of a device: its output goes into the history, the input queue goes out to it,
+ * and here it is decided how long it is held up: only connected readers may, each as its policy
+ * says.
+ */
+#include "device/device_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static size_t ring_bound(const struct history *history)
+{
+	return history->fixed ? history->capacity : history->size;
+}
+
+/* How much may come in: up to where the slowest reader that may hold up the guest stands. */
+static size_t room(const struct device *device)
+{
+	const struct history *history = &device->history;
+	size_t bound = ring_bound(history);
+	uint64_t hold = UINT64_MAX;
+	list_for_each(link, &device->peers) {
+		const struct peer *peer = container_of(link, struct peer, link);
+		bool pinned = peer->reader.borrowed != 0 && peer->abandoned == NULL;
+		uint64_t holds = pinned ? peer->reader.offset : reader_holds(&peer->reader);
+		if (!peer->no_output && holds < hold)
+			hold = holds;
+	}
+	if (hold == UINT64_MAX)
+		return bound;
+	uint64_t behind = history->head - hold;
+	return behind < bound ? bound - (size_t)behind : 0;
+}
+
+/*
+ * The guest goes on when there is room for this much: not for one byte each time a slow reader has
+ * taken one.
+ */
+static size_t resume_room(const struct device *device)
+{
+	return ring_bound(&device->history) / 16;
+}
+
+/* Whether this reader is why a paused guest does not go on. */
+static bool holds_back(const struct device *device, const struct peer *peer)
+{
+	const struct history *history = &device->history;
+	uint64_t behind = history->head - peer->reader.offset;
+	return !peer->no_output && !peer->reader.ended &&
+	       behind > ring_bound(history) - resume_room(device);
+}
+
+/* How long a reader may still hold up the guest; UINT64_MAX: no limit. */
+static uint64_t remaining_ms(const struct device *device, const struct peer *peer)
+{
+	const struct reader *reader = &peer->reader;
+	uint64_t used = reader->held_ms;
+	switch (reader->policy) {
+	case READER_DROP:
+		break;
+	case READER_FILE:
+		if (reader->failing)
+			return 0;
+		used = loop_now_ms(device->params.loop) - peer->write_started_ms;
+		break;
+	default:
+		return UINT64_MAX;
+	}
+	return used < reader->patience_ms ? reader->patience_ms - used : 0;
+}
+
+static void arm_patience(struct device *device)
+{
+	uint64_t next = UINT64_MAX;
+	list_for_each(link, &device->peers) {
+		const struct peer *peer = container_of(link, struct peer, link);
+		uint64_t left = remaining_ms(device, peer);
+		if (holds_back(device, peer) && left < next)
+			next = left;
+	}
+	if (next != UINT64_MAX)
+		loop_timer_start(&device->pause_timer, next);
+}
+
+static void pause_guest(struct device *device)
+{
+	if (device->paused)
+		return;
+	device->paused = true;
+	device->paused_since_ms = loop_now_ms(device->params.loop);
+	arm_patience(device);
+}
+
+/* Charges the time since the pause began, or was last charged, to those who caused it. */
+static void charge_pause(struct device *device)
+{
+	uint64_t now = loop_now_ms(device->params.loop);
+	uint64_t spent = now - device->paused_since_ms;
+	device->paused_since_ms = now;
+	device->guest_paused_ms += spent;
+	list_for_each(link, &device->peers) {
+		struct peer *peer = container_of(link, struct peer, link);
+		if (holds_back(device, peer))
+			peer->reader.held_ms += spent;
+	}
+}
+
+static void go_on(struct device *device)
+{
+	charge_pause(device);
+	device->paused = false;
+	loop_timer_stop(&device->pause_timer);
+	if (device->guest_stream != NULL)
+		stream_read_start(device->guest_stream);
+}
+
+void device_resume_guest(struct device *device)
+{
+	if (device->paused && room(device) >= resume_room(device))
+		go_on(device);
+}
+
+void device_leave_memory(struct device *device)
+{
+	struct abandoned *abandoned = malloc(sizeof(*abandoned));
+	if (abandoned == NULL)
+		return;
+	*abandoned = (struct abandoned){.size = device->history.size};
+	if (history_abandon_memory(&device->history, &abandoned->memory) < 0) {
+		free(abandoned);
+		return;
+	}
+	list_for_each(link, &device->peers) {
+		struct peer *peer = container_of(link, struct peer, link);
+		if (peer->reader.borrowed == 0 || peer->abandoned != NULL)
+			continue;
+		peer->abandoned = abandoned;
+		abandoned->borrowers++;
+	}
+}
+
+void device_pause_expired(struct loop_timer *timer)
+{
+	struct device *device = container_of(timer, struct device, pause_timer);
+	bool pinned = false;
+	charge_pause(device);
+	list_for_each(link, &device->peers) {
+		struct peer *peer = container_of(link, struct peer, link);
+		if (!holds_back(device, peer) || remaining_ms(device, peer) != 0)
+			continue;
+		if (peer->reader.policy == READER_FILE && !peer->reader.failing) {
+			peer->reader.failing = true;
+			device_note_error(device, peer->name, "a write takes over 1 s");
+		}
+		pinned |= peer->reader.borrowed != 0 && peer->abandoned == NULL;
+	}
+	if (pinned)
+		device_leave_memory(device);
+	if (room(device) > 0)
+		go_on(device);
+	else
+		arm_patience(device);
+}
+
+/* ---- the sink of the guest's stream ---------------------------------------------------------- */
+
+static int on_space(void *consumer, struct iovec iov[STREAM_MAX_PARTS])
+{
+	struct device *device = consumer;
+	struct history *history = &device->history;
+	bool was_fixed = history->fixed;
+	int parts = history_space(history, room(device), iov);
+	/* Memory was refused, and the ring is smaller than was thought: so is the room. */
+	if (history->fixed && !was_fixed)
+		parts = history_space(history, room(device), iov);
+	if (history->growth_failure != 0) {
+		device_note_error(device, "history", error_text(history->growth_failure));
+		history->growth_failure = 0;
+	}
+	if (parts == 0)
+		pause_guest(device);
+	if (parts == 0 && history->capacity == 0)
+		loop_timer_start(&device->retry_timer, POLICY_FILE_RETRY_MS);
+	return parts;
+}
+
+static void on_intent(void *consumer, size_t n, uint8_t witness)
+{
+	struct device *device = consumer;
+	state_intend(device->params.slot, &device->history, n, witness);
+}
+
+static void on_received(void *consumer, size_t n)
+{
+	struct device *device = consumer;
+	state_received(device->params.slot, &device->history, n);
+	device_pump_peers(device);
+	if (device->closing == CLOSE_DRAINING)
+		device_close_step(device);
+}
+
+static void on_signalled(void *consumer, const struct stream_signal *signal)
+{
+	/* No reader of today can be told of a guest's BREAK in its place in the bytes. */
+	(void)consumer;
+	(void)signal;
+}
+
+static void on_writable(void *consumer)
+{
+	struct device *device = consumer;
+	device->guest_waiting = false;
+	device_pump_input(device);
+}
+
+static void on_written(void *consumer, size_t done, int failure)
+{
+	/* The bytes of the input queue are few: no guest port borrows them. */
+	(void)consumer;
+	(void)done;
+	(void)failure;
+}
+
+static void on_end_of_input(void *consumer)
+{
+	/* The VMM closed its output and may still read its input. */
+	(void)consumer;
+}
+
+static void on_gone(void *consumer, int reason, uint64_t unsent)
+{
+	struct device *device = consumer;
+	(void)unsent;
+	if (reason != 0)
+		device_note_error(device, "guest port", error_text(reason));
+	stream_close(device->guest_stream);
+	device->guest_stream = NULL;
+	device_guest_ended(device);
+}
+
+static const struct stream_sink guest_stream_sink = {
+	.space = on_space,
+	.intent = on_intent,
+	.received = on_received,
+	.signalled = on_signalled,
+	.writable = on_writable,
+	.written = on_written,
+	.end_of_input = on_end_of_input,
+	.gone = on_gone,
+};
+
+/* ---- the sink of the guest port -------------------------------------------------------------- */
+
+static void on_stream(void *user, struct stream *stream)
+{
+	struct device *device = user;
+	if (device->closing >= CLOSE_FLUSHING || device->guest_stream != NULL) {
+		stream_close(stream);
+		return;
+	}
+	device->guest_stream = stream;
+	device->guest_waiting = false;
+	stream_attach(stream, &guest_stream_sink, device);
+	if (!device->paused)
+		stream_read_start(stream);
+	device_pump_input(device);
+}
+
+/* What was typed for a VMM that has left is not for the next one. */
+void device_guest_ended(struct device *device)
+{
+	device->guest_waiting = false;
+	device->input_dropped += input_clear(&device->input);
+	device_resume_peers(device);
+	device_attend_guest(device);
+}
+
+static void on_present(void *user, bool present)
+{
+	struct device *device = user;
+	if (device->guest_present == present)
+		return;
+	device->guest_present = present;
+	if (!present)
+		device_guest_ended(device);
+	device_changed(device);
+	if (device->closing == CLOSE_DRAINING)
+		device_close_step(device);
+}
+
+static void on_state(void *user, int failure, const char *reason)
+{
+	if (failure != 0)
+		device_note_error(user, "guest port", reason);
+	device_changed(user);
+}
+
+const struct guest_sink device_guest_sink = {
+	.stream = on_stream,
+	.present = on_present,
+	.state = on_state,
+};
+
+/* ---- input ----------------------------------------------------------------------------------- */
+
+static void deliver_signal(struct device *device, const struct stream_signal *signal)
+{
+	if (device->guest_stream != NULL && stream_signal(device->guest_stream, signal) == 0)
+		return;
+	if (signal->type == STREAM_SIGNAL_BREAK && device->params.listener->guest_break != NULL)
+		device->params.listener->guest_break(device->params.user);
+}
+
+/* Gives the guest port the bytes up to the next signal. False: no more for now. */
+static bool deliver_bytes(struct device *device)
+{
+	struct iovec iov[STREAM_MAX_PARTS];
+	int parts = input_peek(&device->input, iov);
+	if (parts == 0)
+		return true;
+	size_t offered = 0;
+	for (int i = 0; i < parts; i++)
+		offered += iov[i].iov_len;
+	ssize_t n = stream_write(device->guest_stream, iov, parts);
+	if (n < 0) /* its `gone` follows, and throws the queue away */
+		return false;
+	input_consume(&device->input, (size_t)n);
+	device->input_bytes += (uint64_t)n;
+	device->guest_waiting = (size_t)n < offered;
+	return !device->guest_waiting;
+}
+
+void device_pump_input(struct device *device)
+{
+	while (device->guest_stream != NULL && !device->guest_waiting &&
+		!input_is_empty(&device->input)) {
+		const struct input_mark *due = input_due_mark(&device->input);
+		if (due != NULL) {
+			struct stream_signal signal = due->signal;
+			input_drop_mark(&device->input);
+			deliver_signal(device, &signal);
+		} else if (!deliver_bytes(device)) {
+			break;
+		}
+	}
+	device_resume_peers(device);
+	device_attend_guest(device);
+}
+
+void device_attend_guest(struct device *device)
+{
+	bool wanted = false;
+	list_for_each(link, &device->peers)
+		wanted |= !container_of(link, struct peer, link)->is_log;
+	/* What a client typed before it left is still to be given. */
+	wanted |= device->attended && !input_is_empty(&device->input);
+	wanted &= device->closing == CLOSE_NOT;
+	if (wanted == device->attended || device->guest == NULL)
+		return;
+	device->attended = wanted;
+	device->guest->ops->attend(device->guest, wanted);
+}

@@ -1,0 +1,130 @@
+/*
+ * The inside of a device, shared by the files that make it up: device.c (open, close, status),
+ * device_guest.c (the guest's side), device_peer.c (the peers' side), device_log.c (<log file=>).
+ */
+#ifndef CHARDEV_DEVICE_DEVICE_INTERNAL_H
+#define CHARDEV_DEVICE_DEVICE_INTERNAL_H
+
+#include "device/device.h"
+#include "device/input.h"
+#include "device/policy.h"
+#include "util/list.h"
+
+/*
+ * Ring memory that was left to writes that do not end (a disk that hangs): the ring went on
+ * elsewhere. Freed with its last borrower.
+ */
+struct abandoned {
+	char *memory;
+	size_t size;
+	unsigned borrowers;
+};
+
+/* Whoever is connected to the device: a client, a file, the log. */
+struct peer {
+	struct list link;
+	struct device *device;
+	struct stream *stream;
+	struct reader reader;
+	enum peer_kind kind;
+	bool no_input;
+	bool no_output;
+	bool is_log;
+	bool input_paused;   /* the input queue was full when it wanted to give more */
+	bool input_finished; /* it will give nothing more */
+	uint64_t typed;
+	uint64_t write_started_ms;   /* of borrowed memory */
+	struct abandoned *abandoned; /* where the borrowed memory stands, if not in the ring */
+	char name[PEER_NAME_SIZE];
+};
+
+struct device_log;
+
+enum close_phase {
+	CLOSE_NOT,
+	CLOSE_DRAINING, /* the guest's last bytes come in */
+	CLOSE_FLUSHING, /* the readers take them */
+	CLOSE_ENDING,   /* everything is being closed */
+};
+
+struct device {
+	struct device_params params;
+	struct policy policy;
+	struct history history;
+	struct input input;
+	struct list peers;     /* struct peer */
+	struct list lingering; /* peers that were closed while a write still held their memory */
+	struct backend *backend;
+	struct guest_port *guest;
+	struct stream *guest_stream;
+
+	bool guest_present;
+	bool guest_waiting; /* the guest port has no room for more input now */
+	bool attended;      /* the guest port was told that peers are here */
+	bool paused;        /* the guest's output is held up by a reader */
+	uint64_t paused_since_ms;
+
+	/* The furthest that peers who have left took, for good. */
+	uint64_t delivered_settled;
+
+	struct device_log *log; /* NULL: none */
+
+	struct loop_timer pause_timer; /* a reader's patience */
+	struct loop_timer retry_timer; /* a failed write */
+	struct loop_timer close_timer;
+	enum close_phase closing;
+	uint64_t closing_since_ms;
+	bool orphan; /* device_open() failed: nobody waits for `closed` */
+	unsigned closes_pending;
+
+	/* counters */
+	uint64_t input_bytes;
+	uint64_t input_dropped;
+	uint64_t dropped_by_gone; /* by readers that have left */
+	uint64_t guest_paused_ms;
+	uint64_t connects;
+	uint64_t errors;
+	enum backend_state backend_state;
+	char last_error[DEVICE_REASON_SIZE];
+};
+
+/* device.c */
+void device_note_error(struct device *device, const char *who, const char *reason);
+void device_changed(struct device *device);
+/* One of closes_pending is done. */
+void device_closed_one(struct device *device);
+/* A step of closing may have become possible. */
+void device_close_step(struct device *device);
+
+/* device_guest.c: the guest's output into the history, the input queue to the guest */
+extern const struct guest_sink device_guest_sink;
+void device_guest_ended(struct device *device);
+/* Readers moved on: the guest may go on, if it was held up. */
+void device_resume_guest(struct device *device);
+/* Writes that do not end must not pin the ring: they keep its memory, the ring moves elsewhere. */
+void device_leave_memory(struct device *device);
+void device_pause_expired(struct loop_timer *timer);
+void device_pump_input(struct device *device);
+/* Tells the guest port whether peers are here. */
+void device_attend_guest(struct device *device);
+
+/* device_peer.c */
+extern const struct backend_sink device_backend_sink;
+void device_pump_peers(struct device *device);
+void device_peer_free(struct peer *peer);
+/* Input queue has room again: peers that had to wait may go on. */
+void device_resume_peers(struct device *device);
+void device_retry_expired(struct loop_timer *timer);
+bool device_peers_flushed(const struct device *device);
+void device_close_peers(struct device *device);
+/* At the very end, when every stream has given back what it borrowed. */
+void device_free_lingering(struct device *device);
+/* Adds a reader that starts at `offset`. -ENOMEM, or 0. */
+int device_peer_new(struct device *device, struct stream *stream, const struct peer_info *info,
+	uint64_t offset, struct peer **ret);
+
+/* device_log.c: the raw log is one more peer, closed with them; it counts as one close */
+int device_log_open(struct device *device, struct error *err);
+void device_log_gap(struct device *device, const struct peer *peer, uint64_t missed);
+
+#endif

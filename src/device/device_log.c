@@ -1,0 +1,118 @@
+/*
+ * <log file= append=>: the raw log of a device, of any type, written from the history and so
+ * complete whatever the peers do. It is a peer that only reads; its stream is a file.
+ */
+#include "device/device_internal.h"
+
+#include "backend/log_file.h"
+#include "device/log_index.h"
+#include "stream/file_stream.h"
+#include "util/fd.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+struct device_log {
+	struct file_stream stream;
+	struct device *device;
+	struct log_index *index;
+};
+
+static void on_index_closed(void *user)
+{
+	struct device_log *log = user;
+	struct device *device = log->device;
+	device->log = NULL;
+	free(log);
+	device_closed_one(device);
+}
+
+static void on_stream_closed(struct stream *stream)
+{
+	struct file_stream *file = container_of(stream, struct file_stream, base);
+	struct device_log *log = container_of(file, struct device_log, stream);
+	log_index_close(log->index, on_index_closed, log);
+}
+
+/* Where the log goes on: after a crash its size tells, else it begins with what is to come. */
+static uint64_t first_offset(const struct device *device, uint64_t size)
+{
+	uint64_t offset = device->params.slot->log_base + size;
+	if (!device->params.slot_found || offset > device->history.head)
+		return device->history.head;
+	return offset;
+}
+
+static int add_reader(struct device *device, struct device_log *log, uint64_t size)
+{
+	struct peer_info info = {
+		.kind = PEER_FILE,
+		.name = device->params.config->log.file,
+		.no_input = true,
+	};
+	struct peer *peer;
+	int code = device_peer_new(
+		device, &log->stream.base, &info, first_offset(device, size), &peer);
+	if (code < 0)
+		return code;
+	peer->is_log = true;
+	device->params.slot->log_base = peer->reader.offset - size;
+	if (peer->reader.dropped != 0)
+		log_index_gap(log->index, size, peer->reader.offset, peer->reader.dropped);
+	return 0;
+}
+
+/* The log on an open file; takes over fd whatever happens. */
+static int start(struct device *device, int fd, struct device_log **ret)
+{
+	struct stat st;
+	struct device_log *log = calloc(1, sizeof(*log));
+	if (log == NULL || fstat(fd, &st) < 0) {
+		free(log);
+		fd_close(fd);
+		return -ENOMEM;
+	}
+	log->device = device;
+	log->index = log_index_new(device->params.loop, device->params.config->log.file);
+	int code = log->index == NULL ? -ENOMEM
+				      : file_stream_init(&log->stream, device->params.loop, fd,
+						on_stream_closed);
+	if (code < 0) {
+		fd_close(fd);
+		log_index_free(log->index);
+		free(log);
+		return code;
+	}
+	*ret = log;
+	code = add_reader(device, log, (uint64_t)st.st_size);
+	if (code < 0)
+		stream_close(&log->stream.base);
+	return code;
+}
+
+int device_log_open(struct device *device, struct error *err)
+{
+	const struct log_config *config = &device->params.config->log;
+	if (config->file == NULL)
+		return 0;
+	/* A process that continues another's device continues its log, too. */
+	bool append = config->append == TRISTATE_YES || device->params.slot_found;
+	int fd;
+	int code = log_file_open(config->file, append, &fd, err);
+	if (code < 0)
+		return code;
+	code = start(device, fd, &device->log);
+	if (code < 0)
+		return error_set(
+			err, code, "cannot write the log %s: %s", config->file, error_text(code));
+	return 0;
+}
+
+void device_log_gap(struct device *device, const struct peer *peer, uint64_t missed)
+{
+	struct state_slot *slot = device->params.slot;
+	uint64_t log_offset = peer->reader.offset - missed - slot->log_base;
+	slot->log_base += missed;
+	log_index_gap(device->log->index, log_offset, peer->reader.offset, missed);
+}

@@ -1,0 +1,347 @@
+/*
+ * The peers' side of a device: whoever is connected reads the history at its own pace and types
+ * into the input queue. Files and the log are peers too: output only, written off the loop.
+ */
+#include "device/device_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* ---- output ---------------------------------------------------------------------------------- */
+
+/* How far the backend's peers have come: those that left for good, and those that are here. */
+static void update_delivered(struct device *device)
+{
+	uint64_t furthest = device->delivered_settled;
+	list_for_each(link, &device->peers) {
+		const struct peer *peer = container_of(link, struct peer, link);
+		if (!peer->no_output && !peer->is_log && peer->reader.offset > furthest)
+			furthest = peer->reader.offset;
+	}
+	device->params.slot->delivered = furthest;
+}
+
+static void note_gap(struct peer *peer)
+{
+	uint64_t missed = reader_skip_lost(&peer->reader);
+	if (missed != 0 && peer->is_log)
+		device_log_gap(peer->device, peer, missed);
+}
+
+static void pump(struct peer *peer)
+{
+	struct device *device = peer->device;
+	struct reader *reader = &peer->reader;
+	if (peer->no_output)
+		return;
+	note_gap(peer);
+	bool was_borrowed = reader->borrowed != 0;
+	reader_pump(reader);
+	if (reader->borrowed != 0 && !was_borrowed)
+		peer->write_started_ms = loop_now_ms(device->params.loop);
+}
+
+void device_pump_peers(struct device *device)
+{
+	list_for_each(link, &device->peers) {
+		struct peer *peer = container_of(link, struct peer, link);
+		/* A file whose last write failed is tried again by the clock, not by each byte. */
+		if (!(peer->reader.policy == READER_FILE && peer->reader.failing))
+			pump(peer);
+	}
+	update_delivered(device);
+	device_resume_guest(device);
+	if (device->closing == CLOSE_FLUSHING)
+		device_close_step(device);
+}
+
+void device_retry_expired(struct loop_timer *timer)
+{
+	struct device *device = container_of(timer, struct device, retry_timer);
+	list_for_each(link, &device->peers) {
+		struct peer *peer = container_of(link, struct peer, link);
+		if (peer->reader.failing)
+			pump(peer);
+	}
+	device_resume_guest(device);
+}
+
+static void give_back_abandoned(struct peer *peer)
+{
+	struct abandoned *abandoned = peer->abandoned;
+	if (abandoned == NULL)
+		return;
+	peer->abandoned = NULL;
+	if (--abandoned->borrowers > 0)
+		return;
+	munmap(abandoned->memory, abandoned->size);
+	free(abandoned);
+}
+
+/* ---- the sink of a peer's stream ------------------------------------------------------------- */
+
+static int on_space(void *consumer, struct iovec iov[STREAM_MAX_PARTS])
+{
+	struct peer *peer = consumer;
+	int parts = input_space(&peer->device->input, iov);
+	peer->input_paused = parts == 0;
+	return parts;
+}
+
+static void on_received(void *consumer, size_t n)
+{
+	struct peer *peer = consumer;
+	peer->typed += n;
+	input_commit(&peer->device->input, n);
+	device_pump_input(peer->device);
+}
+
+static void on_signalled(void *consumer, const struct stream_signal *signal)
+{
+	struct peer *peer = consumer;
+	if (!input_mark(&peer->device->input, signal))
+		device_note_error(peer->device, peer->name, "too many BREAKs at once: one is lost");
+	device_pump_input(peer->device);
+}
+
+static void on_writable(void *consumer)
+{
+	struct peer *peer = consumer;
+	struct device *device = peer->device;
+	peer->reader.waiting = false;
+	pump(peer);
+	update_delivered(device);
+	device_resume_guest(device);
+	if (device->closing == CLOSE_FLUSHING)
+		device_close_step(device);
+}
+
+static void on_written(void *consumer, size_t done, int failure)
+{
+	struct peer *peer = consumer;
+	struct device *device = peer->device;
+	struct reader *reader = &peer->reader;
+	reader_written(reader, done);
+	give_back_abandoned(peer);
+	if (failure != 0) {
+		if (!reader->failing)
+			device_note_error(device, peer->name, error_text(failure));
+		reader->failing = true;
+		loop_timer_start(&device->retry_timer, POLICY_FILE_RETRY_MS);
+	} else {
+		reader->failing = false;
+		pump(peer);
+	}
+	update_delivered(device);
+	device_resume_guest(device);
+	if (device->closing == CLOSE_FLUSHING)
+		device_close_step(device);
+}
+
+static void on_end_of_input(void *consumer)
+{
+	struct peer *peer = consumer;
+	peer->input_finished = true;
+}
+
+static void on_gone(void *consumer, int reason, uint64_t unsent)
+{
+	struct peer *peer = consumer;
+	struct device *device = peer->device;
+	if (reason != 0)
+		device_note_error(device, peer->name, error_text(reason));
+	if (!peer->no_output && !peer->is_log) {
+		uint64_t reached = peer->reader.offset - unsent;
+		if (reached > device->delivered_settled)
+			device->delivered_settled = reached;
+	}
+	stream_close(peer->stream);
+	device_peer_free(peer);
+	update_delivered(device);
+	device_resume_guest(device);
+	device_attend_guest(device);
+	device_changed(device);
+	if (device->closing == CLOSE_FLUSHING)
+		device_close_step(device);
+}
+
+static const struct stream_sink peer_stream_sink = {
+	.space = on_space,
+	.intent = NULL,
+	.received = on_received,
+	.signalled = on_signalled,
+	.writable = on_writable,
+	.written = on_written,
+	.end_of_input = on_end_of_input,
+	.gone = on_gone,
+};
+
+void device_resume_peers(struct device *device)
+{
+	struct iovec iov[STREAM_MAX_PARTS];
+	bool wanted = false;
+	list_for_each(link, &device->peers)
+		wanted |= container_of(link, struct peer, link)->input_paused;
+	if (!wanted || device->closing >= CLOSE_FLUSHING || input_space(&device->input, iov) == 0)
+		return;
+	list_for_each(link, &device->peers) {
+		struct peer *peer = container_of(link, struct peer, link);
+		if (!peer->input_paused)
+			continue;
+		peer->input_paused = false;
+		stream_read_start(peer->stream);
+	}
+}
+
+/* ---- coming and going ------------------------------------------------------------------------ */
+
+static bool is_first_reader(const struct device *device)
+{
+	list_for_each(link, &device->peers) {
+		const struct peer *peer = container_of(link, struct peer, link);
+		if (!peer->no_output && !peer->is_log && !peer->reader.ended)
+			return false;
+	}
+	return true;
+}
+
+/* What a peer sees first: what nobody saw if it is the first to come, else what comes now. */
+static uint64_t start_offset(const struct device *device, const struct peer_info *info)
+{
+	const struct history *history = &device->history;
+	enum replay replay = info->kind == PEER_LOSSY ? REPLAY_NONE : device->policy.replay;
+	switch (replay) {
+	case REPLAY_ALL:
+		return history->oldest;
+	case REPLAY_NONE:
+		/* A file is not late: what came before it was opened is its own to have. */
+		return info->kind == PEER_FILE ? device->params.slot->delivered : history->head;
+	default:
+		return is_first_reader(device) ? device->params.slot->delivered : history->head;
+	}
+}
+
+static void init_reader(struct device *device, struct peer *peer, uint64_t offset)
+{
+	enum reader_policy policy = device->policy.overflow;
+	uint32_t patience = device->policy.patience_ms;
+	if (peer->kind == PEER_FILE) {
+		policy = READER_FILE;
+		patience = POLICY_FILE_PATIENCE_MS;
+	} else if (peer->kind == PEER_LOSSY) {
+		policy = READER_DROP;
+		patience = 0;
+	}
+	reader_init(&peer->reader, &device->history, peer->stream, policy, patience, offset);
+	/* Where the bytes nobody saw are gone from the ring, this reader is who missed them. */
+	if (offset < device->history.oldest) {
+		uint64_t missed = device->history.oldest - offset;
+		peer->reader.offset = device->history.oldest;
+		peer->reader.dropped = missed;
+		peer->reader.gaps = 1;
+	}
+}
+
+int device_peer_new(struct device *device, struct stream *stream, const struct peer_info *info,
+	uint64_t offset, struct peer **ret)
+{
+	struct peer *peer = calloc(1, sizeof(*peer));
+	if (peer == NULL)
+		return -ENOMEM;
+	peer->device = device;
+	peer->stream = stream;
+	peer->kind = info->kind;
+	peer->no_input = info->no_input;
+	peer->no_output = info->no_output;
+	snprintf(peer->name, sizeof(peer->name), "%s", info->name);
+	init_reader(device, peer, offset);
+	list_append(&device->peers, &peer->link);
+	stream_attach(stream, &peer_stream_sink, peer);
+	*ret = peer;
+	return 0;
+}
+
+void device_peer_free(struct peer *peer)
+{
+	peer->device->dropped_by_gone += peer->reader.dropped;
+	list_remove(&peer->link);
+	free(peer);
+}
+
+void device_add_peer(struct device *device, struct stream *stream, const struct peer_info *info)
+{
+	struct peer *peer;
+	if (device->closing != CLOSE_NOT ||
+		device_peer_new(device, stream, info, start_offset(device, info), &peer) < 0) {
+		stream_close(stream);
+		return;
+	}
+	device->connects++;
+	if (!peer->no_input)
+		stream_read_start(stream);
+	pump(peer);
+	update_delivered(device);
+	device_attend_guest(device);
+	device_changed(device);
+}
+
+static void on_backend_peer(void *user, struct stream *stream, const struct peer_info *info)
+{
+	device_add_peer(user, stream, info);
+}
+
+static void on_backend_state(void *user, enum backend_state state, int failure, const char *reason)
+{
+	struct device *device = user;
+	device->backend_state = state;
+	if (failure != 0)
+		device_note_error(device, NULL, reason != NULL ? reason : error_text(failure));
+	device_changed(device);
+}
+
+const struct backend_sink device_backend_sink = {
+	.peer = on_backend_peer,
+	.state = on_backend_state,
+};
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+/* Whether everyone who still can has taken everything. */
+bool device_peers_flushed(const struct device *device)
+{
+	list_for_each(link, &device->peers) {
+		const struct peer *peer = container_of(link, struct peer, link);
+		const struct reader *reader = &peer->reader;
+		if (peer->no_output || reader->ended)
+			continue;
+		if (reader->borrowed != 0 || !reader_is_caught_up(reader))
+			return false;
+	}
+	return true;
+}
+
+void device_close_peers(struct device *device)
+{
+	list_for_each_safe(link, &device->peers) {
+		struct peer *peer = container_of(link, struct peer, link);
+		stream_close(peer->stream);
+		if (peer->abandoned == NULL) {
+			device_peer_free(peer);
+			continue;
+		}
+		list_remove(&peer->link);
+		list_append(&device->lingering, &peer->link);
+	}
+}
+
+void device_free_lingering(struct device *device)
+{
+	list_for_each_safe(link, &device->lingering) {
+		struct peer *peer = container_of(link, struct peer, link);
+		give_back_abandoned(peer);
+		device_peer_free(peer);
+	}
+}

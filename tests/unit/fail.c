@@ -1,0 +1,92 @@
+/* Calls that fail when told to; see fail.h. */
+#include "fail.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+struct plan {
+	atomic_int calls;
+	atomic_int fails_at; /* compared with calls; 0: never */
+	atomic_bool and_after;
+	atomic_int error;
+};
+
+static struct plan plans[FAIL_CALL_COUNT];
+
+void fail_nth(enum fail_call call, int n, int error)
+{
+	plans[call].error = error;
+	plans[call].and_after = false;
+	plans[call].fails_at = n == 0 ? 0 : plans[call].calls + n;
+}
+
+void fail_from(enum fail_call call, int n, int error)
+{
+	fail_nth(call, n, error);
+	plans[call].and_after = true;
+}
+
+int fail_count(enum fail_call call)
+{
+	return plans[call].calls;
+}
+
+void fail_reset(void)
+{
+	for (int i = 0; i < FAIL_CALL_COUNT; i++) {
+		plans[i].fails_at = 0;
+		plans[i].calls = 0;
+	}
+}
+
+/* The errno to fail with, or 0. */
+static int planned(enum fail_call call)
+{
+	struct plan *plan = &plans[call];
+	int number = ++plan->calls;
+	int at = plan->fails_at;
+	if (at == 0 || number < at || (number > at && !plan->and_after))
+		return 0;
+	return plan->error;
+}
+
+#define WRAP(call, type, name, parameters, arguments, failed) \
+	type __real_##name parameters;                        \
+	type __wrap_##name parameters;                        \
+	type __wrap_##name parameters                         \
+	{                                                     \
+		int error = planned(call);                    \
+		if (error == 0)                               \
+			return __real_##name arguments;       \
+		errno = error;                                \
+		return failed;                                \
+	}
+
+WRAP(FAIL_ACCEPT4, int, accept4, (int fd, struct sockaddr *sa, socklen_t *n, int flags),
+	(fd, sa, n, flags), -1)
+WRAP(FAIL_BIND, int, bind, (int fd, const struct sockaddr *sa, socklen_t n), (fd, sa, n), -1)
+WRAP(FAIL_CALLOC, void *, calloc, (size_t n, size_t size), (n, size), NULL)
+WRAP(FAIL_CONNECT, int, connect, (int fd, const struct sockaddr *sa, socklen_t n), (fd, sa, n), -1)
+WRAP(FAIL_EPOLL_CREATE1, int, epoll_create1, (int flags), (flags), -1)
+WRAP(FAIL_INOTIFY_ADD_WATCH, int, inotify_add_watch, (int fd, const char *path, uint32_t mask),
+	(fd, path, mask), -1)
+WRAP(FAIL_INOTIFY_INIT1, int, inotify_init1, (int flags), (flags), -1)
+WRAP(FAIL_LISTEN, int, listen, (int fd, int backlog), (fd, backlog), -1)
+WRAP(FAIL_MALLOC, void *, malloc, (size_t size), (size), NULL)
+WRAP(FAIL_PTHREAD_CREATE, int, pthread_create,
+	(pthread_t * thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg),
+	(thread, attr, start, arg), error)
+WRAP(FAIL_READ, ssize_t, read, (int fd, void *bytes, size_t n), (fd, bytes, n), -1)
+WRAP(FAIL_READV, ssize_t, readv, (int fd, const struct iovec *iov, int n), (fd, iov, n), -1)
+WRAP(FAIL_SENDMSG, ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags),
+	(fd, message, flags), -1)
+WRAP(FAIL_SOCKET, int, socket, (int domain, int type, int protocol), (domain, type, protocol), -1)
+WRAP(FAIL_TIMERFD_CREATE, int, timerfd_create, (int clock, int flags), (clock, flags), -1)
+WRAP(FAIL_WRITE, ssize_t, write, (int fd, const void *bytes, size_t n), (fd, bytes, n), -1)
+WRAP(FAIL_WRITEV, ssize_t, writev, (int fd, const struct iovec *iov, int n), (fd, iov, n), -1)

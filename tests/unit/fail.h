@@ -1,0 +1,45 @@
+/*
+ * Makes the N-th call of a system or library function fail, in this program's own code (not in its
+ * shared libraries). A test that uses it is listed in `failing_tests` of tests/meson.build; the
+ * linker's --wrap does the rest.
+ *
+ *         fail_nth(FAIL_READV, 1, EIO);     the next readv() fails once with EIO
+ *         fail_count(FAIL_READV)            how often it was called since fail_reset()
+ *
+ * pthread_create() returns the error instead of setting errno; calloc() and malloc() return NULL.
+ * accept4(), connect() and the rest are added here when a test needs them: one line in fail.c, one
+ * here, one in meson.build.
+ */
+#ifndef CHARDEV_TEST_FAIL_H
+#define CHARDEV_TEST_FAIL_H
+
+enum fail_call {
+	FAIL_ACCEPT4,
+	FAIL_BIND,
+	FAIL_CALLOC,
+	FAIL_CONNECT,
+	FAIL_EPOLL_CREATE1,
+	FAIL_INOTIFY_ADD_WATCH,
+	FAIL_INOTIFY_INIT1,
+	FAIL_LISTEN,
+	FAIL_MALLOC,
+	FAIL_PTHREAD_CREATE,
+	FAIL_READ,
+	FAIL_READV,
+	FAIL_SENDMSG,
+	FAIL_SOCKET,
+	FAIL_TIMERFD_CREATE,
+	FAIL_WRITE,
+	FAIL_WRITEV,
+	FAIL_CALL_COUNT
+};
+
+/* n counts from 1, from now on. 0: nothing fails any more. Safe while threads run. */
+void fail_nth(enum fail_call call, int n, int error);
+/* Likewise, and every call from the N-th on, until fail_reset(). */
+void fail_from(enum fail_call call, int n, int error);
+int fail_count(enum fail_call call);
+/* Nothing fails; counts are 0. */
+void fail_reset(void);
+
+#endif

@@ -1,0 +1,770 @@
+/*
+ * device/: who gets which bytes, who may hold up the guest and for how long, what is counted.
+ *
+ * The device runs on a real loop between a guest port and a backend of the test's own, whose
+ * streams take, refuse, borrow and fail exactly as a test tells them.
+ */
+#include "test.h"
+
+#include "device/device_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { RING = 4096 };
+
+/* ---- streams that do as they are told -------------------------------------------------------- */
+
+struct fake {
+	struct stream base;
+	struct list link;
+	struct loop_task closed_task;
+	bool reading;
+	bool closed;
+	size_t quota; /* how much it takes before it says "not now" */
+	bool borrows; /* takes nothing, borrows everything */
+	struct iovec borrowed[STREAM_MAX_PARTS];
+	int borrowed_parts;
+	int write_failure;
+	unsigned breaks;
+	bool refuses_break;
+	unsigned char got[1 << 20];
+	size_t got_count;
+};
+
+static void fake_read_start(struct stream *stream)
+{
+	container_of(stream, struct fake, base)->reading = true;
+}
+
+static void fake_read_stop(struct stream *stream)
+{
+	container_of(stream, struct fake, base)->reading = false;
+}
+
+static void keep(struct fake *fake, const struct iovec *iov, int count, size_t n)
+{
+	for (int i = 0; i < count && n > 0; i++) {
+		size_t part = iov[i].iov_len < n ? iov[i].iov_len : n;
+		assert_true(fake->got_count + part <= sizeof(fake->got));
+		memcpy(fake->got + fake->got_count, iov[i].iov_base, part);
+		fake->got_count += part;
+		n -= part;
+	}
+}
+
+static ssize_t fake_write(struct stream *stream, const struct iovec *iov, int count)
+{
+	struct fake *fake = container_of(stream, struct fake, base);
+	size_t offered = 0;
+	if (fake->write_failure != 0)
+		return fake->write_failure;
+	for (int i = 0; i < count; i++)
+		offered += iov[i].iov_len;
+	assert_true(offered > 0);
+	if (fake->borrows) {
+		assert_int_equal(fake->borrowed_parts, 0);
+		memcpy(fake->borrowed, iov, (size_t)count * sizeof(*iov));
+		fake->borrowed_parts = count;
+		return STREAM_BORROWED;
+	}
+	size_t n = offered < fake->quota ? offered : fake->quota;
+	keep(fake, iov, count, n);
+	fake->quota -= n;
+	return (ssize_t)n;
+}
+
+static int fake_signal(struct stream *stream, const struct stream_signal *signal)
+{
+	struct fake *fake = container_of(stream, struct fake, base);
+	if (fake->refuses_break)
+		return -EOPNOTSUPP;
+	fake->breaks++;
+	keep(fake, &(struct iovec){"!", 1}, 1, 1);
+	return 0;
+}
+
+static void fake_close(struct stream *stream)
+{
+	struct fake *fake = container_of(stream, struct fake, base);
+	fake->closed = true;
+}
+
+static const struct stream_ops fake_ops = {
+	.name = "fake",
+	.read_start = fake_read_start,
+	.read_stop = fake_read_stop,
+	.write = fake_write,
+	.signal = fake_signal,
+	.close = fake_close,
+};
+
+static void on_fake_closed(struct stream *stream)
+{
+	(void)stream;
+}
+
+static struct fake *fake_new(void)
+{
+	struct fake *fake = calloc(1, sizeof(*fake));
+	assert_non_null(fake);
+	stream_init(&fake->base, &fake_ops, on_fake_closed);
+	fake->quota = SIZE_MAX;
+	return fake;
+}
+
+/* The stream says that it can take `quota` more. */
+static void fake_take(struct fake *fake, size_t quota)
+{
+	fake->quota = quota;
+	fake->base.sink->writable(fake->base.consumer);
+}
+
+/* The borrowed write ends: `done` bytes of it were written. */
+static void fake_written(struct fake *fake, size_t done, int failure)
+{
+	int parts = fake->borrowed_parts;
+	fake->borrowed_parts = 0;
+	keep(fake, fake->borrowed, parts, done);
+	fake->base.sink->written(fake->base.consumer, done, failure);
+}
+
+static size_t borrowed_bytes(const struct fake *fake)
+{
+	size_t n = 0;
+	for (int i = 0; i < fake->borrowed_parts; i++)
+		n += fake->borrowed[i].iov_len;
+	return n;
+}
+
+/* ---- the two ends ---------------------------------------------------------------------------- */
+
+struct bench {
+	struct loop *loop;
+	struct device_config config;
+	struct state_slot slot;
+	struct device *device;
+	struct guest_port guest;
+	struct backend backend;
+	struct fake *guest_stream;
+	struct fake *peers[8];
+	size_t peer_count;
+	uint64_t written; /* by the guest */
+	bool attended;
+	unsigned guest_breaks;
+	unsigned closed;
+	bool backend_fails;
+	struct loop_task guest_closed;
+	struct loop_task backend_closed;
+	void (*guest_closed_call)(void *device);
+	void (*backend_closed_call)(void *device);
+};
+
+/* The one bench of the test that runs: operations of fake ends have no other way to find it. */
+static struct bench *bench;
+
+static int guest_open(const struct guest_params *params, struct guest_port **ret, struct error *err)
+{
+	bench->guest.params = *params;
+	*ret = &bench->guest;
+	return 0;
+}
+
+static void run_guest_closed(struct loop_task *task)
+{
+	bench->guest_closed_call(bench->guest.params.device);
+}
+
+static void guest_close(struct guest_port *port, void (*closed)(void *device))
+{
+	bench->guest_closed_call = closed;
+	loop_task_init(&bench->guest_closed, bench->loop, run_guest_closed);
+	loop_task_post(&bench->guest_closed);
+}
+
+static void guest_describe(const struct guest_port *port, struct guest_description *ret)
+{
+	*ret = (struct guest_description){.type = GUEST_PORT_PROCESS};
+}
+
+static void guest_attend(struct guest_port *port, bool peers)
+{
+	bench->attended = peers;
+}
+
+static const struct guest_ops guest_ops = {guest_open, guest_close, guest_describe, guest_attend};
+
+/* These two stand in for the registries, which the archive then leaves out. */
+const struct guest_ops *guest_ops_for(enum guest_port_type type)
+{
+	bench->guest.ops = &guest_ops;
+	return &guest_ops;
+}
+
+enum guest_port_type guest_port_type_of(const struct device_config *config)
+{
+	return GUEST_PORT_PROCESS;
+}
+
+static int backend_open(
+	const struct backend_params *params, struct backend **ret, struct error *err)
+{
+	if (bench->backend_fails)
+		return error_set(err, -EADDRINUSE, "port 1 is in use");
+	bench->backend.params = *params;
+	*ret = &bench->backend;
+	return 0;
+}
+
+static void run_backend_closed(struct loop_task *task)
+{
+	bench->backend_closed_call(bench->backend.params.device);
+}
+
+static void backend_close(struct backend *backend, void (*closed)(void *device))
+{
+	bench->backend_closed_call = closed;
+	loop_task_init(&bench->backend_closed, bench->loop, run_backend_closed);
+	loop_task_post(&bench->backend_closed);
+}
+
+static void backend_describe(const struct backend *backend, struct backend_description *ret)
+{
+	*ret = (struct backend_description){.where = "here"};
+}
+
+static const struct backend_ops backend_ops = {backend_open, backend_close, backend_describe};
+
+const struct backend_ops *backend_ops_for(enum source_type type)
+{
+	bench->backend.ops = &backend_ops;
+	return &backend_ops;
+}
+
+static void on_guest_break(void *user)
+{
+	bench->guest_breaks++;
+}
+
+static void on_closed(void *user)
+{
+	bench->closed++;
+}
+
+static const struct device_listener listener = {.guest_break = on_guest_break, .closed = on_closed};
+
+static int setup(void **state)
+{
+	bench = calloc(1, sizeof(*bench));
+	*state = bench;
+	if (loop_new(&bench->loop) != 0)
+		return -1;
+	bench->config.alias = (char *)"serial0";
+	bench->config.alias_of_serial = -1;
+	bench->config.source.type = SOURCE_UNIX;
+	bench->config.extensions.overflow.patience_ms = -1;
+	bench->config.extensions.history.size = RING;
+	bench->config.extensions.history.size_set = true;
+	return 0;
+}
+
+static void open_device(enum overflow_policy policy, int64_t patience_ms)
+{
+	struct error err = {0};
+	bench->config.extensions.overflow.policy = policy;
+	bench->config.extensions.overflow.patience_ms = patience_ms;
+	struct device_params params = {
+		.loop = bench->loop,
+		.config = &bench->config,
+		.slot = &bench->slot,
+		.listener = &listener,
+	};
+	assert_int_equal(device_open(&params, &bench->device, &err), 0);
+	bench->guest_stream = fake_new();
+	bench->guest.params.sink->stream(bench->guest.params.device, &bench->guest_stream->base);
+	bench->guest.params.sink->present(bench->guest.params.device, true);
+	assert_true(bench->guest_stream->reading);
+}
+
+/* Turns the loop until `done` says so, or 5 s are over: waiting for an event, never for time. */
+static void turn_until(bool (*done)(void))
+{
+	for (uint64_t end = loop_now_ms(bench->loop) + 5000; !done();) {
+		struct timespec tick = {.tv_nsec = 1000000};
+		nanosleep(&tick, NULL);
+		loop_turn(bench->loop);
+		assert_true(loop_now_ms(bench->loop) < end);
+	}
+}
+
+static bool is_closed(void)
+{
+	return bench->closed > 0;
+}
+
+static bool guest_reads(void)
+{
+	return bench->guest_stream->reading;
+}
+
+static int teardown(void **state)
+{
+	if (bench->device != NULL && bench->closed == 0) {
+		bench->guest.params.sink->present(bench->guest.params.device, false);
+		device_close(bench->device);
+		turn_until(is_closed);
+	}
+	loop_drain(bench->loop);
+	loop_free(bench->loop);
+	for (size_t i = 0; i < bench->peer_count; i++)
+		free(bench->peers[i]);
+	free(bench->guest_stream);
+	free(bench);
+	return 0;
+}
+
+static struct fake *add_peer(enum peer_kind kind)
+{
+	struct fake *fake = fake_new();
+	struct peer_info info = {.kind = kind, .name = "peer"};
+	bench->peers[bench->peer_count++] = fake;
+	fake->borrows = kind == PEER_FILE;
+	bench->backend.params.sink->peer(bench->backend.params.device, &fake->base, &info);
+	return fake;
+}
+
+static unsigned char sequence(uint64_t offset)
+{
+	return (unsigned char)((offset * 2654435761U) >> 11);
+}
+
+/* The guest writes n bytes; returns how many the device took before it paused the guest. */
+static size_t guest_writes(size_t n)
+{
+	struct stream *stream = &bench->guest_stream->base;
+	size_t taken = 0;
+	while (taken < n && bench->guest_stream->reading) {
+		struct iovec iov[STREAM_MAX_PARTS];
+		int parts = stream->sink->space(stream->consumer, iov);
+		size_t came = 0;
+		for (int i = 0; i < parts; i++)
+			for (size_t j = 0; j < iov[i].iov_len && taken + came < n; j++)
+				((unsigned char *)iov[i].iov_base)[j] =
+					sequence(bench->written + came++);
+		bench->written += came;
+		taken += came;
+		if (parts == 0)
+			bench->guest_stream->reading = false;
+		else
+			stream->sink->received(stream->consumer, came);
+	}
+	return taken;
+}
+
+static void assert_has(const struct fake *fake, size_t at, uint64_t from, size_t n)
+{
+	assert_true(at + n <= fake->got_count);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(fake->got[at + i], sequence(from + i));
+}
+
+static struct reader_status reader(size_t index)
+{
+	struct reader_status all[8];
+	assert_true(device_readers(bench->device, all, 8) > index);
+	return all[index];
+}
+
+static void peer_types(struct fake *fake, const char *text)
+{
+	struct stream *stream = &fake->base;
+	size_t n = strlen(text);
+	while (n > 0 && fake->reading) {
+		struct iovec iov[STREAM_MAX_PARTS];
+		if (stream->sink->space(stream->consumer, iov) == 0) {
+			fake->reading = false;
+			break;
+		}
+		size_t part = iov[0].iov_len < n ? iov[0].iov_len : n;
+		memcpy(iov[0].iov_base, text, part);
+		stream->sink->received(stream->consumer, part);
+		text += part;
+		n -= part;
+	}
+}
+
+/* ---- who gets what --------------------------------------------------------------------------- */
+
+static void every_peer_gets_every_byte(void **state)
+{
+	open_device(OVERFLOW_BLOCK, -1);
+	struct fake *a = add_peer(PEER_CLIENT), *b = add_peer(PEER_CLIENT);
+	assert_int_equal(guest_writes(10 * RING), 10 * RING);
+	assert_int_equal(a->got_count, 10 * RING);
+	assert_has(a, 0, 0, 10 * RING);
+	assert_has(b, 0, 0, 10 * RING);
+}
+
+static void the_first_to_come_misses_nothing_later_ones_start_now(void **state)
+{
+	open_device(OVERFLOW_DEFAULT, -1);
+	guest_writes(1000);
+	struct fake *a = add_peer(PEER_CLIENT);
+	assert_int_equal(a->got_count, 1000);
+	struct fake *b = add_peer(PEER_CLIENT);
+	assert_int_equal(b->got_count, 0);
+	guest_writes(10);
+	assert_has(b, 0, 1000, 10);
+	assert_has(a, 0, 0, 1010);
+}
+
+static void what_nobody_saw_is_kept_for_the_next(void **state)
+{
+	open_device(OVERFLOW_DEFAULT, -1);
+	struct fake *a = add_peer(PEER_CLIENT);
+	guest_writes(100);
+	/* 30 of the 100 bytes never reached it, as TCP or a pty can tell. */
+	a->base.sink->gone(a->base.consumer, 0, 30);
+	assert_true(a->closed);
+	guest_writes(50);
+	struct fake *b = add_peer(PEER_CLIENT);
+	assert_int_equal(b->got_count, 80);
+	assert_has(b, 0, 70, 80);
+}
+
+static void absent_peers_hold_nobody_up_and_losses_are_exact(void **state)
+{
+	open_device(OVERFLOW_BLOCK, -1);
+	assert_int_equal(guest_writes(3 * RING), 3 * RING);
+	struct fake *a = add_peer(PEER_CLIENT);
+	assert_int_equal(a->got_count, RING);
+	assert_has(a, 0, 2 * RING, RING);
+	assert_int_equal(reader(0).dropped, 2 * RING);
+	assert_int_equal(reader(0).gaps, 1);
+}
+
+static void replay_follows_the_xml(void **state)
+{
+	bench->config.extensions.history.replay = REPLAY_ALL;
+	open_device(OVERFLOW_DEFAULT, -1);
+	guest_writes(100);
+	add_peer(PEER_CLIENT);
+	assert_int_equal(add_peer(PEER_CLIENT)->got_count, 100);
+	assert_int_equal(add_peer(PEER_LOSSY)->got_count, 0);
+}
+
+/* ---- who holds up the guest ------------------------------------------------------------------ */
+
+static void block_waits_for_the_reader_and_loses_nothing(void **state)
+{
+	open_device(OVERFLOW_BLOCK, -1);
+	struct fake *slow = add_peer(PEER_CLIENT), *fast = add_peer(PEER_CLIENT);
+	slow->quota = 0;
+	assert_int_equal(guest_writes(2 * RING), RING);
+	assert_false(guest_reads());
+	fake_take(slow, 10); /* less than a sixteenth of the ring: not worth a wake-up */
+	assert_false(guest_reads());
+	fake_take(slow, RING);
+	assert_true(guest_reads());
+	assert_int_equal(guest_writes(RING), RING);
+	fake_take(slow, SIZE_MAX);
+	assert_has(slow, 0, 0, 2 * RING);
+	assert_has(fast, 0, 0, 2 * RING);
+	assert_int_equal(reader(0).dropped, 0);
+}
+
+static void drop_without_patience_never_pauses(void **state)
+{
+	open_device(OVERFLOW_DROP, 0);
+	struct fake *slow = add_peer(PEER_CLIENT), *fast = add_peer(PEER_CLIENT);
+	slow->quota = 100;
+	assert_int_equal(guest_writes(5 * RING), 5 * RING);
+	assert_true(guest_reads());
+	assert_has(fast, 0, 0, 5 * RING);
+	fake_take(slow, SIZE_MAX);
+	struct reader_status status = reader(0);
+	assert_has(slow, 0, 0, 100);
+	/* What it has after the gap ends with the guest's last byte, and the count says the rest.
+	 */
+	size_t rest = slow->got_count - 100;
+	assert_in_range(rest, RING / 2, RING);
+	assert_has(slow, 100, 5 * RING - rest, rest);
+	assert_int_equal(status.dropped, 5 * RING - 100 - rest);
+	assert_true(status.gaps >= 1);
+}
+
+static void patience_is_a_total_and_ends_in_a_gap(void **state)
+{
+	open_device(OVERFLOW_DROP, 60);
+	struct fake *slow = add_peer(PEER_CLIENT);
+	slow->quota = 0;
+	assert_int_equal(guest_writes(2 * RING), RING);
+	assert_false(guest_reads());
+	uint64_t before = loop_now_ms(bench->loop);
+	turn_until(guest_reads);
+	assert_in_range(loop_now_ms(bench->loop) - before, 55, 2000);
+	/* It has used up its patience: from here on it holds up nobody. */
+	assert_int_equal(guest_writes(3 * RING), 3 * RING);
+	fake_take(slow, SIZE_MAX);
+	assert_int_equal(reader(0).dropped + slow->got_count, 4 * RING);
+	assert_has(slow, 0, bench->written - slow->got_count, slow->got_count);
+	/* Caught up: its patience is whole again. */
+	slow->quota = 0;
+	guest_writes(2 * RING);
+	assert_false(guest_reads());
+	struct device_status status;
+	device_status(bench->device, &status);
+	assert_true(status.guest_paused_ms >= 55);
+}
+
+static void a_reader_that_leaves_lets_the_guest_go_on(void **state)
+{
+	open_device(OVERFLOW_BLOCK, -1);
+	struct fake *slow = add_peer(PEER_CLIENT);
+	slow->quota = 0;
+	guest_writes(2 * RING);
+	assert_false(guest_reads());
+	slow->base.sink->gone(slow->base.consumer, -ECONNRESET, 0);
+	assert_true(guest_reads());
+	struct device_status status;
+	device_status(bench->device, &status);
+	assert_non_null(strstr(status.last_error, "peer"));
+}
+
+static void a_dead_output_holds_nobody_up_but_may_still_type(void **state)
+{
+	open_device(OVERFLOW_BLOCK, -1);
+	struct fake *peer = add_peer(PEER_CLIENT);
+	peer->write_failure = -EPIPE;
+	assert_int_equal(guest_writes(3 * RING), 3 * RING);
+	peer_types(peer, "bye");
+	assert_memory_equal(bench->guest_stream->got, "bye", 3);
+}
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+static void a_file_holds_the_guest_while_its_disk_works(void **state)
+{
+	open_device(OVERFLOW_DROP, 0);
+	struct fake *file = add_peer(PEER_FILE);
+	assert_int_equal(guest_writes(100), 100);
+	assert_int_equal(borrowed_bytes(file), 100);
+	assert_int_equal(guest_writes(2 * RING), RING - 100);
+	assert_false(guest_reads());
+	fake_written(file, 100, 0);
+	/* What gathered meanwhile goes in one write. */
+	assert_int_equal(borrowed_bytes(file), RING - 100);
+	fake_written(file, borrowed_bytes(file), 0);
+	assert_true(guest_reads());
+	assert_has(file, 0, 0, RING);
+}
+
+static void a_write_that_hangs_costs_an_exact_gap_and_no_wrong_byte(void **state)
+{
+	open_device(OVERFLOW_DROP, 0);
+	struct fake *file = add_peer(PEER_FILE);
+	struct fake *other = add_peer(PEER_CLIENT);
+	guest_writes(2 * RING);
+	size_t hung = borrowed_bytes(file);
+	assert_false(guest_reads());
+	turn_until(guest_reads);
+	assert_int_equal(guest_writes(3 * RING), 3 * RING);
+	uint64_t total = bench->written;
+	assert_has(other, 0, 0, total);
+	/* The disk comes back: what was borrowed is what it was, the ring notwithstanding. */
+	fake_written(file, hung, 0);
+	assert_has(file, 0, 0, hung);
+	size_t rest = borrowed_bytes(file);
+	fake_written(file, rest, 0);
+	assert_has(file, hung, total - rest, rest);
+	assert_int_equal(reader(0).dropped, total - hung - rest);
+	assert_false(reader(0).failing);
+}
+
+static bool file_was_tried_again(void)
+{
+	return bench->peers[0]->borrowed_parts != 0;
+}
+
+static void a_full_disk_is_tried_again_and_counted(void **state)
+{
+	open_device(OVERFLOW_DROP, 0);
+	struct fake *file = add_peer(PEER_FILE);
+	guest_writes(100);
+	fake_written(file, 40, -ENOSPC);
+	assert_true(reader(0).failing);
+	assert_int_equal(file->borrowed_parts, 0);
+	assert_int_equal(guest_writes(3 * RING), 3 * RING);
+	struct device_status status;
+	device_status(bench->device, &status);
+	assert_non_null(strstr(status.last_error, "No space left"));
+	turn_until(file_was_tried_again);
+	size_t rest = borrowed_bytes(file);
+	fake_written(file, rest, 0);
+	assert_has(file, 0, 0, 40);
+	assert_has(file, 40, bench->written - rest, rest);
+	assert_int_equal(reader(0).dropped, bench->written - 40 - rest);
+	assert_false(reader(0).failing);
+}
+
+/* ---- input ----------------------------------------------------------------------------------- */
+
+static void peers_type_interleaved_and_bounded(void **state)
+{
+	open_device(OVERFLOW_BLOCK, -1);
+	struct fake *a = add_peer(PEER_CLIENT), *b = add_peer(PEER_CLIENT);
+	bench->guest_stream->quota = 2;
+	peer_types(a, "abc");
+	peer_types(b, "de");
+	assert_int_equal(bench->guest_stream->got_count, 2);
+	fake_take(bench->guest_stream, 0);
+	static char much[INPUT_SIZE + 100];
+	memset(much, 'x', sizeof(much) - 1);
+	peer_types(a, much);
+	assert_false(a->reading);
+	assert_int_equal(reader(0).typed, 3 + INPUT_SIZE - 3);
+	fake_take(bench->guest_stream, SIZE_MAX);
+	assert_true(a->reading);
+	assert_memory_equal(bench->guest_stream->got, "abcdexxx", 8);
+	assert_int_equal(bench->guest_stream->got_count, 5 + INPUT_SIZE - 3);
+}
+
+static void a_break_reaches_the_guest_in_its_place(void **state)
+{
+	open_device(OVERFLOW_BLOCK, -1);
+	struct fake *peer = add_peer(PEER_CLIENT);
+	struct stream_signal brk = {.type = STREAM_SIGNAL_BREAK};
+	bench->guest_stream->quota = 1;
+	peer_types(peer, "ab");
+	peer->base.sink->signalled(peer->base.consumer, &brk);
+	peer_types(peer, "c");
+	assert_int_equal(bench->guest_stream->breaks, 0);
+	fake_take(bench->guest_stream, SIZE_MAX);
+	assert_memory_equal(bench->guest_stream->got, "ab!c", 4);
+	bench->guest_stream->refuses_break = true;
+	device_send_break(bench->device);
+	assert_int_equal(bench->guest_breaks, 1);
+}
+
+static void input_for_a_vmm_that_left_is_not_for_the_next(void **state)
+{
+	open_device(OVERFLOW_BLOCK, -1);
+	struct fake *peer = add_peer(PEER_CLIENT);
+	bench->guest_stream->quota = 0;
+	peer_types(peer, "rm -rf /\n");
+	bench->guest.params.sink->present(bench->guest.params.device, false);
+	fake_take(bench->guest_stream, SIZE_MAX);
+	assert_int_equal(bench->guest_stream->got_count, 0);
+	struct device_status status;
+	device_status(bench->device, &status);
+	assert_int_equal(status.input_dropped, 9);
+}
+
+static void the_guest_port_is_attended_until_the_last_word_is_taken(void **state)
+{
+	open_device(OVERFLOW_BLOCK, -1);
+	assert_false(bench->attended);
+	struct fake *peer = add_peer(PEER_CLIENT);
+	assert_true(bench->attended);
+	bench->guest_stream->quota = 0;
+	peer_types(peer, "last words");
+	peer->base.sink->end_of_input(peer->base.consumer);
+	peer->base.sink->gone(peer->base.consumer, 0, 0);
+	assert_true(bench->attended);
+	fake_take(bench->guest_stream, SIZE_MAX);
+	assert_memory_equal(bench->guest_stream->got, "last words", 10);
+	assert_false(bench->attended);
+}
+
+static void a_vmm_that_comes_back_finds_its_clients(void **state)
+{
+	open_device(OVERFLOW_BLOCK, -1);
+	struct fake *peer = add_peer(PEER_CLIENT);
+	guest_writes(10);
+	bench->guest_stream->base.sink->gone(bench->guest_stream->base.consumer, 0, 0);
+	bench->guest.params.sink->present(bench->guest.params.device, false);
+	assert_true(bench->guest_stream->closed);
+	free(bench->guest_stream);
+	bench->guest_stream = fake_new();
+	bench->guest.params.sink->stream(bench->guest.params.device, &bench->guest_stream->base);
+	bench->guest.params.sink->present(bench->guest.params.device, true);
+	guest_writes(10);
+	peer_types(peer, "hi");
+	assert_has(peer, 0, 0, 20);
+	assert_memory_equal(bench->guest_stream->got, "hi", 2);
+}
+
+/* ---- opening and closing --------------------------------------------------------------------- */
+
+static void closing_flushes_the_readers_first(void **state)
+{
+	open_device(OVERFLOW_BLOCK, -1);
+	struct fake *file = add_peer(PEER_FILE), *client = add_peer(PEER_CLIENT);
+	guest_writes(100);
+	bench->guest.params.sink->present(bench->guest.params.device, false);
+	device_close(bench->device);
+	loop_turn(bench->loop);
+	assert_false(file->closed);
+	fake_written(file, 100, 0);
+	turn_until(is_closed);
+	assert_true(file->closed && client->closed);
+	assert_has(client, 0, 0, 100);
+	assert_int_equal(bench->closed, 1);
+}
+
+static void closing_does_not_wait_for_ever(void **state)
+{
+	open_device(OVERFLOW_BLOCK, -1);
+	struct fake *stuck = add_peer(PEER_CLIENT);
+	stuck->quota = 0;
+	guest_writes(100);
+	device_close(bench->device);
+	turn_until(is_closed);
+	assert_true(stuck->closed);
+}
+
+static void a_failed_open_is_one_sentence(void **state)
+{
+	struct error err = {0};
+	bench->backend_fails = true;
+	struct device_params params = {
+		.loop = bench->loop,
+		.config = &bench->config,
+		.slot = &bench->slot,
+		.listener = &listener,
+	};
+	assert_int_equal(device_open(&params, &bench->device, &err), -EADDRINUSE);
+	assert_string_equal(err.message, "serial0: port 1 is in use");
+	loop_drain(bench->loop);
+	assert_int_equal(bench->closed, 0);
+}
+
+int main(void)
+{
+#define with_bench(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		with_bench(every_peer_gets_every_byte),
+		with_bench(the_first_to_come_misses_nothing_later_ones_start_now),
+		with_bench(what_nobody_saw_is_kept_for_the_next),
+		with_bench(absent_peers_hold_nobody_up_and_losses_are_exact),
+		with_bench(replay_follows_the_xml),
+		with_bench(block_waits_for_the_reader_and_loses_nothing),
+		with_bench(drop_without_patience_never_pauses),
+		with_bench(patience_is_a_total_and_ends_in_a_gap),
+		with_bench(a_reader_that_leaves_lets_the_guest_go_on),
+		with_bench(a_dead_output_holds_nobody_up_but_may_still_type),
+		with_bench(a_file_holds_the_guest_while_its_disk_works),
+		with_bench(a_write_that_hangs_costs_an_exact_gap_and_no_wrong_byte),
+		with_bench(a_full_disk_is_tried_again_and_counted),
+		with_bench(peers_type_interleaved_and_bounded),
+		with_bench(a_break_reaches_the_guest_in_its_place),
+		with_bench(input_for_a_vmm_that_left_is_not_for_the_next),
+		with_bench(the_guest_port_is_attended_until_the_last_word_is_taken),
+		with_bench(a_vmm_that_comes_back_finds_its_clients),
+		with_bench(closing_flushes_the_readers_first),
+		with_bench(closing_does_not_wait_for_ever),
+		with_bench(a_failed_open_is_one_sentence),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
