@@ -4,6 +4,7 @@
 static const struct guest_ops *const table[] = {
 	[GUEST_PORT_DEFAULT] = NULL,
 	[GUEST_PORT_FIFO] = &guest_fifo_ops,
+	[GUEST_PORT_UNIX] = &guest_unix_ops,
 	[GUEST_PORT_PROCESS] = NULL,
 };
 
