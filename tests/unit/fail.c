@@ -79,6 +79,10 @@ WRAP(FAIL_INOTIFY_ADD_WATCH, int, inotify_add_watch, (int fd, const char *path, 
 WRAP(FAIL_INOTIFY_INIT1, int, inotify_init1, (int flags), (flags), -1)
 WRAP(FAIL_LISTEN, int, listen, (int fd, int backlog), (fd, backlog), -1)
 WRAP(FAIL_MALLOC, void *, malloc, (size_t size), (size), NULL)
+WRAP(FAIL_PTHREAD_COND_CLOCKWAIT, int, pthread_cond_clockwait,
+	(pthread_cond_t * cond, pthread_mutex_t *mutex, clockid_t clock,
+		const struct timespec *until),
+	(cond, mutex, clock, until), error)
 WRAP(FAIL_PTHREAD_CREATE, int, pthread_create,
 	(pthread_t * thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg),
 	(thread, attr, start, arg), error)

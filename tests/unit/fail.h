@@ -6,9 +6,8 @@
  *         fail_nth(FAIL_READV, 1, EIO);     the next readv() fails once with EIO
  *         fail_count(FAIL_READV)            how often it was called since fail_reset()
  *
- * pthread_create() returns the error instead of setting errno; calloc() and malloc() return NULL.
- * accept4(), connect() and the rest are added here when a test needs them: one line in fail.c, one
- * here, one in meson.build.
+ * The pthread functions return the error instead of setting errno (a failed wait does not wait);
+ * calloc() and malloc() return NULL. One more call is a line here, in fail.c and in meson.build.
  */
 #ifndef CHARDEV_TEST_FAIL_H
 #define CHARDEV_TEST_FAIL_H
@@ -23,6 +22,7 @@ enum fail_call {
 	FAIL_INOTIFY_INIT1,
 	FAIL_LISTEN,
 	FAIL_MALLOC,
+	FAIL_PTHREAD_COND_CLOCKWAIT,
 	FAIL_PTHREAD_CREATE,
 	FAIL_READ,
 	FAIL_READV,
