@@ -33,11 +33,6 @@ struct active_domain {
 	bool orphan; /* active_domain_open() failed: nobody waits for `closed` */
 };
 
-static bool is_presented(const struct device_config *config)
-{
-	return config->alias_of_serial < 0 && backend_ops_for(config->source.type) != NULL;
-}
-
 /* ---- the live document ----------------------------------------------------------------------- */
 
 static void describe_live(
@@ -134,6 +129,7 @@ static const struct device_listener member_listener = {
 	.guest_break = on_guest_break,
 	.changed = on_changed,
 	.closed = on_closed,
+	.orphaned = on_closed,
 };
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -174,19 +170,18 @@ static int open_member(
 	if (params.slot == NULL)
 		return error_set(err, -ENOSPC, "%s: no room in the state file", config->alias);
 	member->active = active;
-	int code = device_open(&params, &member->device, err);
-	if (code < 0)
-		return code;
-	active->count++;
 	active->open_count++;
-	return 0;
+	int code = device_open(&params, &member->device, err);
+	if (code == 0)
+		active->count++;
+	return code;
 }
 
 static int open_members(struct active_domain *active, struct error *err)
 {
 	const struct domain *domain = document_domain(active->document);
 	for (size_t i = 0; i < domain->device_count; i++) {
-		if (!is_presented(&domain->devices[i]))
+		if (!device_is_presented(&domain->devices[i]))
 			continue;
 		int code = open_member(active, &domain->devices[i], err);
 		if (code < 0)

@@ -97,15 +97,26 @@ static int open_ends(struct device *device, struct error *err)
 static void start_ending(struct device *device);
 static void on_close_timer(struct loop_timer *timer);
 
-int device_open(const struct device_params *params, struct device **ret, struct error *err)
+bool device_is_presented(const struct device_config *config)
 {
-	const char *alias = params->config->alias;
+	return config->alias_of_serial < 0 && backend_ops_for(config->source.type) != NULL;
+}
+
+static void tell_orphaned(const struct device_listener *listener, void *user)
+{
+	if (listener->orphaned != NULL)
+		listener->orphaned(user);
+}
+
+/* A device with its history; nothing is on the loop yet. */
+static int make_device(const struct device_params *params, struct device **ret, struct error *err)
+{
 	if (backend_ops_for(params->config->source.type) == NULL)
-		return error_set(err, -EOPNOTSUPP, "%s: type \"%s\" is not presented to the host",
-			alias, source_type_name(params->config->source.type));
+		return error_set(err, -EOPNOTSUPP, "type \"%s\" is not presented to the host",
+			source_type_name(params->config->source.type));
 	struct device *device = calloc(1, sizeof(*device));
 	if (device == NULL)
-		return error_set(err, -ENOMEM, "%s: out of memory", alias);
+		return error_set(err, -ENOMEM, "out of memory");
 	device->params = *params;
 	device->policy = policy_of(params->config);
 	device->history.fd = -1;
@@ -115,7 +126,21 @@ int device_open(const struct device_params *params, struct device **ret, struct 
 	int code = open_history(device, err);
 	if (code < 0) {
 		free(device);
-		return error_prefix(err, "%s: ", alias);
+		return code;
+	}
+	*ret = device;
+	return 0;
+}
+
+int device_open(const struct device_params *params, struct device **ret, struct error *err)
+{
+	const char *alias = params->config->alias;
+	struct device *device;
+	int code = make_device(params, &device, err);
+	if (code < 0) {
+		error_prefix(err, "%s: ", alias);
+		tell_orphaned(params->listener, params->user);
+		return code;
 	}
 	loop_timer_init(&device->pause_timer, params->loop, device_pause_expired);
 	loop_timer_init(&device->retry_timer, params->loop, device_retry_expired);
@@ -124,9 +149,10 @@ int device_open(const struct device_params *params, struct device **ret, struct 
 	if (code == 0)
 		code = open_ends(device, err);
 	if (code < 0) {
+		error_prefix(err, "%s: ", alias);
 		device->orphan = true;
 		start_ending(device);
-		return error_prefix(err, "%s: ", alias);
+		return code;
 	}
 	*ret = device;
 	return 0;
@@ -152,7 +178,9 @@ void device_closed_one(struct device *device)
 	void *user = device->params.user;
 	bool orphan = device->orphan;
 	free(device);
-	if (!orphan)
+	if (orphan)
+		tell_orphaned(listener, user);
+	else
 		listener->closed(user);
 }
 

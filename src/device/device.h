@@ -32,6 +32,11 @@ struct device_listener {
 	void (*changed)(void *user);
 	/* After device_close(): the device is freed when this returns. */
 	void (*closed)(void *user);
+	/*
+	 * Once after each device_open() that failed: what its parameters lent is free again. From
+	 * a later turn, or before device_open() returns. NULL: not interested.
+	 */
+	void (*orphaned)(void *user);
 };
 
 struct device_params {
@@ -48,7 +53,13 @@ struct device_params {
 	void *user;
 };
 
-/* All or nothing: on failure one sentence, a negative errno, and nothing is left behind. */
+/* Whether a device of the document has a backend of its own: the others cannot be opened. */
+bool device_is_presented(const struct device_config *config);
+
+/*
+ * All or nothing: on failure one sentence, a negative errno, and nothing is left behind, though
+ * what had begun ends on later turns.
+ */
 int device_open(const struct device_params *params, struct device **ret, struct error *err);
 
 /*

@@ -74,7 +74,7 @@ struct device {
 	struct loop_timer close_timer;
 	enum close_phase closing;
 	uint64_t closing_since_ms;
-	bool orphan; /* device_open() failed: nobody waits for `closed` */
+	bool orphan; /* device_open() failed: it ends in `orphaned`, not in `closed` */
 	unsigned closes_pending;
 
 	/* counters */

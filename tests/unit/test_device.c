@@ -154,6 +154,7 @@ struct bench {
 	bool attended;
 	unsigned guest_breaks;
 	unsigned closed;
+	unsigned orphaned;
 	bool backend_fails;
 	struct loop_task guest_closed;
 	struct loop_task backend_closed;
@@ -239,7 +240,7 @@ static const struct backend_ops backend_ops = {backend_open, backend_close, back
 const struct backend_ops *backend_ops_for(enum source_type type)
 {
 	bench->backend.ops = &backend_ops;
-	return &backend_ops;
+	return type == SOURCE_DBUS ? NULL : &backend_ops;
 }
 
 static void on_guest_break(void *user)
@@ -252,7 +253,16 @@ static void on_closed(void *user)
 	bench->closed++;
 }
 
-static const struct device_listener listener = {.guest_break = on_guest_break, .closed = on_closed};
+static void on_orphaned(void *user)
+{
+	bench->orphaned++;
+}
+
+static const struct device_listener listener = {
+	.guest_break = on_guest_break,
+	.closed = on_closed,
+	.orphaned = on_orphaned,
+};
 
 static int setup(void **state)
 {
@@ -738,6 +748,22 @@ static void a_failed_open_is_one_sentence(void **state)
 	assert_string_equal(err.message, "serial0: port 1 is in use");
 	loop_drain(bench->loop);
 	assert_int_equal(bench->closed, 0);
+	assert_int_equal(bench->orphaned, 1);
+}
+
+static void a_type_that_is_not_presented_is_refused_at_once(void **state)
+{
+	struct error err = {0};
+	bench->config.source.type = SOURCE_DBUS;
+	struct device_params params = {
+		.loop = bench->loop,
+		.config = &bench->config,
+		.slot = &bench->slot,
+		.listener = &listener,
+	};
+	assert_int_equal(device_open(&params, &bench->device, &err), -EOPNOTSUPP);
+	assert_string_equal(err.message, "serial0: type \"dbus\" is not presented to the host");
+	assert_int_equal(bench->orphaned, 1);
 }
 
 int main(void)
@@ -765,6 +791,7 @@ int main(void)
 		with_bench(closing_flushes_the_readers_first),
 		with_bench(closing_does_not_wait_for_ever),
 		with_bench(a_failed_open_is_one_sentence),
+		with_bench(a_type_that_is_not_presented_is_refused_at_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
