@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from guestkit import CONTROL_PORT, Gone, Peer, crc, stream, wait_size
+from guestkit import CHARDEV, CONTROL_PORT, Gone, Peer, crc, stream, wait_size
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -117,6 +117,12 @@ def test_shell_commands_give_output_and_status(guest):
     assert guest.sh("echo a; echo b") == "a\nb"
     assert guest.start("sh", "exit 3").result() == ["3"]
     assert guest.sh("cat /proc/sys/kernel/ostype") == "Linux"
+
+
+def test_a_program_runs_in_the_guest_with_its_libraries(kit):
+    # A program with sanitizers needs room for their shadow.
+    guest = kit.boot(files=[CHARDEV], memory=512)
+    assert guest.sh("chardev --version").startswith("chardev ")
 
 
 def test_output_to_a_file_is_awaited_by_its_events(kit):
