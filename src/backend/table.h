@@ -11,5 +11,6 @@ extern const struct backend_ops pty_backend;
 extern const struct backend_ops tcp_backend;
 extern const struct backend_ops unix_backend;
 extern const struct backend_ops pipe_backend;
+extern const struct backend_ops stdio_backend;
 
 #endif

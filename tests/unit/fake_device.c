@@ -39,6 +39,8 @@ static void on_writable(void *consumer)
 {
 	struct fake_peer *peer = consumer;
 	peer->writables++;
+	if (peer->offer != NULL)
+		peer->offer(peer);
 }
 
 static void on_written(void *consumer, size_t done, int failure)
@@ -47,6 +49,8 @@ static void on_written(void *consumer, size_t done, int failure)
 	peer->writes_done++;
 	peer->written += done;
 	peer->write_failure = failure;
+	if (peer->offer != NULL)
+		peer->offer(peer);
 }
 
 static void on_end_of_input(void *consumer)

@@ -32,6 +32,9 @@ struct fake_peer {
 	int gone_reason;
 	uint64_t unsent;
 
+	/* Called when more may be written, as a device would at once; NULL: only remember. */
+	void (*offer)(struct fake_peer *peer);
+	int number;    /* the test's own */
 	int writables; /* how often the callback came */
 	int writes_done;
 	size_t written; /* the sum of `done` */
