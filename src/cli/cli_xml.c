@@ -1,13 +1,14 @@
 /* chardev xml: a domain's XML as libvirt would keep it, or the live XML of a running domain. */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/input.h"
+#include "device/runtime.h"
 
 enum { PATH_BYTES = 4096 };
 
@@ -27,37 +28,45 @@ static int print_file(const char *path)
 	return 0;
 }
 
-static int runtime_dir(char *ret, size_t n)
-{
-	const char *user = getenv("XDG_RUNTIME_DIR");
-	if (geteuid() == 0)
-		return snprintf(ret, n, "/run/chardev") > 0 ? 0 : -EINVAL;
-	if (user == NULL || user[0] != '/')
-		return -EINVAL;
-	return snprintf(ret, n, "%s/chardev", user) < (int)n ? 0 : -ENAMETOOLONG;
-}
-
-/* A running `chardev run` keeps the live document beside its devices. */
-static int print_live(const char *directory, const char *name)
+/*
+ * Does the process that wrote the live document still live? Its number stands in the lock file; the
+ * lock itself is not tried, lest a start at the same moment be refused.
+ */
+static bool is_running(const char *directory, const char *name)
 {
 	char path[PATH_BYTES];
 	char *text = NULL;
 	size_t n = 0;
+	snprintf(path, sizeof(path), "%s/%s/lock", directory, name);
+	if (input_read(path, 64, &text, &n, NULL) < 0)
+		return true;
+	char number[24];
+	snprintf(number, sizeof(number), "%.*s", (int)(n < 20 ? n : 20), text);
+	free(text);
+	long pid = strtol(number, NULL, 10);
+	return pid <= 0 || kill((pid_t)pid, 0) == 0 || errno != ESRCH;
+}
+
+/* A running `chardev run` keeps the live document beside its devices. */
+static int print_live(const char *directory, const char *domain_name)
+{
+	char path[PATH_BYTES];
+	char name[RUNTIME_NAME_SIZE];
+	char *text = NULL;
+	size_t n = 0;
 	struct error err = {0};
-	if (strchr(name, '/') != NULL || name[0] == '.' || name[0] == '\0') {
-		fprintf(stderr, "chardev: \"%s\" is not the name of a domain\n", name);
-		return EXIT_USAGE;
-	}
+	runtime_name(domain_name, name);
 	if (snprintf(path, sizeof(path), "%s/%s/live.xml", directory, name) >= (int)sizeof(path)) {
 		fprintf(stderr, "chardev: the runtime directory's name is too long\n");
 		return 1;
 	}
-	int r = input_read(path, DOCUMENT_MAX_BYTES, &text, &n, &err);
+	int r = is_running(directory, name) ? input_read(path, DOCUMENT_MAX_BYTES, &text, &n, &err)
+					    : -ENOENT;
 	if (r == -ENOENT || r == -ENOTDIR)
 		fprintf(stderr,
-			"chardev: domain \"%s\" is not running (there is no %s); start it with "
+			"chardev: domain \"%s\" is not running (nothing serves %s); start it with "
 			"\"chardev run\"\n",
-			name, path);
+			domain_name, path);
 	else if (r < 0)
 		fprintf(stderr, "chardev: %s\n", err.message);
 	else
@@ -95,9 +104,9 @@ int cli_xml(int argc, char **argv)
 	}
 	if (live == NULL)
 		return print_file(argv[optind]);
-	if (directory[0] == '\0' && runtime_dir(directory, sizeof(directory)) < 0) {
-		fprintf(stderr, "chardev: XDG_RUNTIME_DIR is not set; set it, or give "
-				"--runtime-dir DIR\n");
+	struct error err = {0};
+	if (directory[0] == '\0' && runtime_default_dir(directory, sizeof(directory), &err) < 0) {
+		fprintf(stderr, "chardev: %s\n", err.message);
 		return 1;
 	}
 	return print_live(directory, live);

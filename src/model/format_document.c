@@ -219,6 +219,26 @@ static bool rewrite_all(struct printing *printing, xmlDoc *copy)
 	return good;
 }
 
+/* libxml2 writes a namespace's name as it is, so what must be escaped is escaped beforehand. */
+static bool escape_namespaces(xmlDoc *doc)
+{
+	xmlNode *root = xmlDocGetRootElement(doc);
+	for (xmlNode *node = root; node != NULL; node = xml_next(root, node)) {
+		if (node->type != XML_ELEMENT_NODE)
+			continue;
+		for (xmlNs *ns = node->nsDef; ns != NULL; ns = ns->next) {
+			if (ns->href == NULL)
+				continue;
+			xmlChar *escaped = xmlEncodeSpecialChars(doc, ns->href);
+			if (escaped == NULL)
+				return false;
+			xmlFree((xmlChar *)ns->href);
+			ns->href = escaped;
+		}
+	}
+	return true;
+}
+
 static char *with_last_newline(const char *text)
 {
 	struct strbuf sb = STRBUF_INIT;
@@ -253,7 +273,8 @@ static char *print(struct printing *printing)
 	char *text = NULL;
 	xmlDoc *copy = xmlCopyDoc(document->xml, 1);
 	printing->copies = calloc(count + 1, sizeof(printing->copies[0]));
-	if (copy != NULL && printing->copies != NULL && rewrite_all(printing, copy))
+	if (copy != NULL && printing->copies != NULL && rewrite_all(printing, copy) &&
+		escape_namespaces(copy))
 		text = serialise(copy);
 	free(printing->copies);
 	xmlFreeDoc(copy);

@@ -160,18 +160,23 @@ static void fold_console(struct parsing *parsing)
 	struct device_config *console = &parsing->lists[DEVICE_CONSOLE].devices[0];
 	const struct device_config *serial = &parsing->lists[DEVICE_SERIAL].devices[0];
 	const xmlNode *element = parsing->lists[DEVICE_CONSOLE].elements[0];
+	bool keeps_alias = console->alias != NULL &&
+			   (serial->alias == NULL || strcmp(console->alias, serial->alias) != 0);
 	if (!source_equals(&console->source, &serial->source)) {
 		parse_warning(parsing, element,
 			"the first <console> is the first <serial> seen from the guest, so what it "
 			"says of its host side is ignored; make the two equal, or give it a "
 			"<target type='virtio'/>");
-		free(console->alias);
-		console->alias = NULL;
-		console->alias_is_user = false;
+		keeps_alias = false;
 	} else if (has_our_elements(element)) {
 		parse_warning(parsing, element,
 			"settings in a <console> that is the first "
 			"<serial> are ignored; move them into the <serial>");
+	}
+	if (!keeps_alias) { /* printed documents repeat the serial's */
+		free(console->alias);
+		console->alias = NULL;
+		console->alias_is_user = false;
 	}
 	make_alias(console);
 }
@@ -221,6 +226,30 @@ static void tie_first_console(struct parsing *parsing)
 	}
 }
 
+/*
+ * Serials that are isa-serial by default are not counted by number_isa_serials(); libvirt takes
+ * them and QEMU then does not start.
+ */
+static void check_isa_ports(struct parsing *parsing)
+{
+	const struct device_list *list = &parsing->lists[DEVICE_SERIAL];
+	bool used[ISA_SERIAL_MAX] = {false};
+	if (parsing->diagnostics->errors > 0)
+		return;
+	for (size_t i = 0; i < list->count; i++) {
+		const struct target *target = &list->devices[i].target;
+		if (target->serial != SERIAL_TARGET_ISA)
+			continue;
+		if (target->port >= ISA_SERIAL_MAX || used[target->port])
+			parse_error(parsing, list->elements[i],
+				"this serial would be isa-serial %d, of which QEMU has one each "
+				"from 0 to 3; give it <target type='pci-serial'/> or another port",
+				target->port);
+		else
+			used[target->port] = true;
+	}
+}
+
 void number_devices(struct parsing *parsing)
 {
 	struct device_list *serials = &parsing->lists[DEVICE_SERIAL];
@@ -233,6 +262,8 @@ void number_devices(struct parsing *parsing)
 		for (size_t i = 0; i < serials->count; i++)
 			qemu_default_target(parsing->domain, &serials->devices[i].target);
 	number_serials(parsing);
+	if (domain_is_qemu(parsing->domain))
+		check_isa_ports(parsing);
 	if (consoles->count > 0 && consoles->devices[0].alias_of_serial == 0 && serials->count > 0)
 		consoles->devices[0].target.port = serials->devices[0].target.port;
 }

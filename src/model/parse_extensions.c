@@ -307,16 +307,7 @@ static void check_node(struct parsing *parsing, const xmlNode *node)
 
 void parse_check_namespace(struct parsing *parsing, const xmlNode *root)
 {
-	const xmlNode *node = root;
-	while (node != NULL) {
+	for (const xmlNode *node = root; node != NULL; node = xml_next(root, node))
 		if (node->type == XML_ELEMENT_NODE)
 			check_node(parsing, node);
-		if (node->type == XML_ELEMENT_NODE && node->children != NULL) {
-			node = node->children;
-			continue;
-		}
-		while (node != root && node->next == NULL)
-			node = node->parent;
-		node = node == root ? NULL : node->next;
-	}
 }

@@ -31,7 +31,8 @@ static void parse_serial_target(
 		serial_target_names, SERIAL_TARGET_COUNT, SERIAL_TARGET_NONE);
 	parse_port(parsing, element, &target->port);
 	const xmlNode *model = xml_find(element->children, "model");
-	if (model != NULL)
+	const char *name = model != NULL ? xml_attribute(model, "name") : NULL;
+	if (name != NULL && name[0] != '\0') /* an empty model is none, an empty type is wrong */
 		target->model = (enum serial_model)parse_word(parsing, model, "name",
 			serial_model_names, SERIAL_MODEL_COUNT, SERIAL_MODEL_NONE);
 }

@@ -142,6 +142,15 @@ xmlNode *xml_find(xmlNode *node, const char *name)
 	return node;
 }
 
+xmlNode *xml_next(const xmlNode *root, const xmlNode *node)
+{
+	if (node->type == XML_ELEMENT_NODE && node->children != NULL)
+		return node->children;
+	while (node != root && node->next == NULL)
+		node = node->parent;
+	return node == root ? NULL : node->next;
+}
+
 char *xml_text(const xmlNode *element)
 {
 	xmlChar *text = xmlNodeGetContent(element);

@@ -37,6 +37,9 @@ bool xml_is_ours(const xmlNode *node);
 /* The first child element of that name at or after `node` (a child, or NULL). */
 xmlNode *xml_find(xmlNode *node, const char *name);
 
+/* The node after `node` in document order, below `root`; NULL after the last. */
+xmlNode *xml_next(const xmlNode *root, const xmlNode *node);
+
 /* The text below an element; owned by the caller (free()); NULL: no memory. */
 char *xml_text(const xmlNode *element);
 

@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "model/document.h"
 
 struct scan {
+	const char *start;
 	const char *at;
 	const char *end;
 	unsigned line;
@@ -69,11 +71,11 @@ static bool starts_with(const struct scan *scan, const char *text)
 /* To just after `text`, counting lines; to the end when it does not come. */
 static void skip_past(struct scan *scan, const char *text)
 {
-	const char *found = memmem(scan->at, (size_t)(scan->end - scan->at), text, strlen(text));
-	const char *to = found != NULL ? found + strlen(text) : scan->end;
-	while (scan->at < to)
+	while (scan->at < scan->end && !starts_with(scan, text))
 		if (*scan->at++ == '\n')
 			scan->line++;
+	size_t rest = (size_t)(scan->end - scan->at);
+	scan->at += rest < strlen(text) ? rest : strlen(text);
 }
 
 static int count_node(struct scan *scan)
@@ -89,10 +91,13 @@ static int count_node(struct scan *scan)
 static int check_declaration(struct scan *scan)
 {
 	static const char *const known[] = {"utf-8", "utf8", "us-ascii", "ascii"};
-	const char *end = memmem(scan->at, (size_t)(scan->end - scan->at), "?>", 2);
-	if (end == NULL)
-		return 0;
-	const char *word = memmem(scan->at, (size_t)(end - scan->at), "encoding", 8);
+	char declaration[256];
+	size_t room = (size_t)(scan->end - scan->at);
+	snprintf(declaration, sizeof(declaration), "%.*s", room < 255 ? (int)room : 255, scan->at);
+	char *end = strstr(declaration, "?>");
+	if (end != NULL)
+		*end = '\0';
+	const char *word = strstr(declaration, "encoding");
 	if (word == NULL)
 		return 0;
 	word += strlen("encoding");
@@ -108,7 +113,7 @@ static int check_declaration(struct scan *scan)
 
 static int check_instruction(struct scan *scan)
 {
-	if (starts_with(scan, "<?xml") && scan->at[5] != '\0' && strchr(" \t\r\n", scan->at[5])) {
+	if (scan->at == scan->start && starts_with(scan, "<?xml")) {
 		int r = check_declaration(scan);
 		if (r < 0)
 			return r;
@@ -215,7 +220,7 @@ static int check_markup(struct scan *scan)
 
 int xml_scan(const char *xml, size_t n, unsigned *ret_line, struct error *err)
 {
-	struct scan scan = {.at = xml, .end = xml + n, .err = err};
+	struct scan scan = {.start = xml, .at = xml, .end = xml + n, .err = err};
 	int r;
 	if (n > DOCUMENT_MAX_BYTES) {
 		r = error_set(err, -EINVAL, "the document is larger than %d MiB; make it smaller",
