@@ -83,10 +83,10 @@ static void on_live_task(struct loop_task *task)
 
 /* ---- the devices' events --------------------------------------------------------------------- */
 
-static void on_guest_break(void *user)
+static bool on_guest_break(void *user)
 {
 	struct member *member = user;
-	member->active->listener->guest_break(member->active->user, member->device);
+	return member->active->listener->guest_break(member->active->user, member->device);
 }
 
 static void on_changed(void *user)

@@ -12,8 +12,11 @@
 struct active_domain;
 
 struct active_listener {
-	/* A BREAK for the guest on this device, which its guest port cannot carry. */
-	void (*guest_break)(void *user, struct device *device);
+	/*
+	 * A BREAK for the guest on this device, which its guest port cannot carry. True: input waits
+	 * for device_break_done(). False: it cannot be sent.
+	 */
+	bool (*guest_break)(void *user, struct device *device);
 	/* States or paths changed; live.xml has been written anew. */
 	void (*changed)(void *user);
 	void (*closed)(void *user);

@@ -25,9 +25,12 @@ enum { DEVICE_REASON_SIZE = 192 };
 struct device;
 
 struct device_listener {
-	/* A BREAK is due for the guest and its port cannot carry it: a way around (QMP), or NULL.
+	/*
+	 * A BREAK is due for the guest and its port cannot carry it: a way around (QMP), or NULL.
+	 * True: it is under way, and the input after it waits for device_break_done(). False: there
+	 * is no way, and input goes on.
 	 */
-	void (*guest_break)(void *user);
+	bool (*guest_break)(void *user);
 	/* The backend's or the VMM's state changed: the live document may have. */
 	void (*changed)(void *user);
 	/* After device_close(): the device is freed when this returns. */
@@ -75,6 +78,9 @@ void device_add_peer(struct device *device, struct stream *stream, const struct 
 
 /* BREAK to the guest, after the input queued so far. */
 void device_send_break(struct device *device);
+
+/* The BREAK that `guest_break` was told of has come to the guest, or never will. */
+void device_break_done(struct device *device);
 
 struct guest_port *device_guest_port(struct device *device);
 const struct device_config *device_config(const struct device *device);

@@ -308,7 +308,15 @@ static void deliver_signal(struct device *device, const struct stream_signal *si
 	if (device->guest_stream != NULL && stream_signal(device->guest_stream, signal) == 0)
 		return;
 	if (signal->type == STREAM_SIGNAL_BREAK && device->params.listener->guest_break != NULL)
-		device->params.listener->guest_break(device->params.user);
+		device->breaking = device->params.listener->guest_break(device->params.user);
+}
+
+void device_break_done(struct device *device)
+{
+	if (!device->breaking)
+		return;
+	device->breaking = false;
+	device_pump_input(device);
 }
 
 /* Gives the guest port the bytes up to the next signal. False: no more for now. */
@@ -333,7 +341,7 @@ static bool deliver_bytes(struct device *device)
 void device_pump_input(struct device *device)
 {
 	while (device->guest_stream != NULL && !device->guest_waiting &&
-		!input_is_empty(&device->input)) {
+		!device->breaking && !input_is_empty(&device->input)) {
 		const struct input_mark *due = input_due_mark(&device->input);
 		if (due != NULL) {
 			struct stream_signal signal = due->signal;

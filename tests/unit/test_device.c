@@ -153,6 +153,7 @@ struct bench {
 	uint64_t written; /* by the guest */
 	bool attended;
 	unsigned guest_breaks;
+	bool breaks_take_time;
 	unsigned closed;
 	unsigned orphaned;
 	bool backend_fails;
@@ -243,9 +244,10 @@ const struct backend_ops *backend_ops_for(enum source_type type)
 	return type == SOURCE_DBUS ? NULL : &backend_ops;
 }
 
-static void on_guest_break(void *user)
+static bool on_guest_break(void *user)
 {
 	bench->guest_breaks++;
+	return bench->breaks_take_time;
 }
 
 static void on_closed(void *user)
@@ -657,6 +659,28 @@ static void a_break_reaches_the_guest_in_its_place(void **state)
 	assert_int_equal(bench->guest_breaks, 1);
 }
 
+static void input_after_a_break_waits_until_it_is_done(void **state)
+{
+	open_device(OVERFLOW_BLOCK, -1);
+	struct fake *peer = add_peer(PEER_CLIENT);
+	bench->guest_stream->refuses_break = true;
+	bench->breaks_take_time = true;
+	peer_types(peer, "a");
+	device_send_break(bench->device);
+	assert_int_equal(bench->guest_breaks, 1);
+	peer_types(peer, "h");
+	device_send_break(bench->device);
+	assert_int_equal(bench->guest_breaks, 1);
+	assert_int_equal(bench->guest_stream->got_count, 1);
+	device_break_done(bench->device);
+	assert_memory_equal(bench->guest_stream->got, "ah", 2);
+	assert_int_equal(bench->guest_breaks, 2);
+	device_break_done(bench->device);
+	device_break_done(bench->device); /* once too often: nothing */
+	peer_types(peer, "i");
+	assert_memory_equal(bench->guest_stream->got, "ahi", 3);
+}
+
 static void input_for_a_vmm_that_left_is_not_for_the_next(void **state)
 {
 	open_device(OVERFLOW_BLOCK, -1);
@@ -785,6 +809,7 @@ int main(void)
 		with_bench(a_full_disk_is_tried_again_and_counted),
 		with_bench(peers_type_interleaved_and_bounded),
 		with_bench(a_break_reaches_the_guest_in_its_place),
+		with_bench(input_after_a_break_waits_until_it_is_done),
 		with_bench(input_for_a_vmm_that_left_is_not_for_the_next),
 		with_bench(the_guest_port_is_attended_until_the_last_word_is_taken),
 		with_bench(a_vmm_that_comes_back_finds_its_clients),
