@@ -51,11 +51,18 @@ static void stop_waiting(struct guest_dial *dial)
 	dial->watching = false;
 }
 
+/* What no change in the directory announces the end of. */
+static bool is_congestion(int failure)
+{
+	return failure == -EAGAIN || failure == -EMFILE || failure == -ENFILE ||
+	       failure == -ENOMEM || failure == -ENOBUFS;
+}
+
 static void try_again_later(struct guest_dial *dial, int failure)
 {
 	bool last = dial->delay_ms >= LAST_DELAY_MS;
-	/* A dead socket, tried long enough, is replaced in its directory when a VMM starts. */
-	bool directory_tells = failure == -ENOENT || (failure == -ECONNREFUSED && last);
+	/* What stays dead is replaced in its directory when a VMM starts. */
+	bool directory_tells = failure == -ENOENT || (last && !is_congestion(failure));
 	if (dial->watching && directory_tells)
 		return;
 	loop_timer_start(&dial->timer, dial->watching ? dial->delay_ms : LAST_DELAY_MS);

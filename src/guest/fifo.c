@@ -24,10 +24,7 @@
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 
-enum {
-	PIPE_SIZE_IDLE = 64 * 1024,
-	PIPE_SIZE_BUSY = 1024 * 1024,
-};
+enum { PIPE_SIZE_IDLE = 64 * 1024 };
 
 struct fifo_port {
 	struct guest_port base;
@@ -70,23 +67,13 @@ static void update_polls(struct fifo_port *port)
 
 /* ---- the VMM comes and goes ------------------------------------------------------------------ */
 
-/* Grown only while a VMM is there: unprivileged processes may have some 60 such pipes. */
-static void enlarge_pipe(struct fifo_port *port)
-{
-	if (fcntl(port->files.out_fd, F_SETPIPE_SZ, PIPE_SIZE_BUSY) >= 0)
-		return;
-	guest_port_state(&port->base, 0,
-		"pipe not enlarged to 1 MiB (%s): the guest waits sooner when it outruns us; raise "
-		"fs.pipe-user-pages-soft or fs.pipe-max-size",
-		error_text(errno));
-}
-
 static void arrive(struct fifo_port *port)
 {
 	if (port->present)
 		return;
 	port->present = true;
-	enlarge_pipe(port);
+	/* Only now: there may not be many such pipes. */
+	guest_port_enlarge_pipe(&port->base, port->files.out_fd);
 	port->base.params.sink->present(port->base.params.device, true);
 }
 
@@ -421,13 +408,9 @@ static void fifo_describe(const struct guest_port *base, struct guest_descriptio
 	snprintf(ret->where, sizeof(ret->where), "fifo %s.in, .out", port->files.path);
 }
 
-static void fifo_attend(struct guest_port *port, bool peers)
-{
-}
-
 const struct guest_ops guest_fifo_ops = {
 	.open = fifo_open,
 	.close = fifo_close,
 	.describe = fifo_describe,
-	.attend = fifo_attend,
+	.attend = guest_port_ignore_attend,
 };

@@ -83,12 +83,23 @@ enum guest_port_type guest_port_type_of(const struct device_config *config);
 /* ---- in process (guest/process.c): for VMMs that link the library --------------------------- */
 
 /*
- * Guest output: copies up to n bytes into the device's history now; returns how many (0: it is
- * held up by a reader that may; on_room follows) or -ENOTCONN.
+ * None of these may be called from within a sink callback of the port's own stream; from the events
+ * below they may. They call the device's sink on the caller's stack; the loop is turned by the
+ * caller.
+ */
+
+/*
+ * Guest output: copies up to n bytes into the device's history now; returns how many. Less than n
+ * (also 0): it is held up by a reader that may; on_room follows. -ENOTCONN before the device has
+ * the stream (on_room follows, too) and after it closed it.
  */
 ssize_t guest_process_write(struct guest_port *port, const void *bytes, size_t n);
-/* Host input: moves up to n bytes out; 0 when there are none. on_input follows when there are. */
+/*
+ * Host input: moves up to n bytes out; 0 when there are none. on_input follows when there are. A
+ * BREAK has its place: the bytes before it are moved out, then on_break comes, then the others.
+ */
 ssize_t guest_process_read(struct guest_port *port, void *bytes, size_t n);
+/* Each may be NULL. They come from the loop. */
 struct guest_process_events {
 	void (*on_input)(void *user);
 	void (*on_room)(void *user);
@@ -101,7 +112,8 @@ void guest_process_listen(
 
 /*
  * The child's ends, close-on-exec, to be dup2()ed to 0 and 1 in the child; they stay the port's,
- * and guest_stdio_child_started() closes them in the parent.
+ * and guest_stdio_child_started() closes them in the parent. -1 while a child runs (until
+ * `present(false)`), and when no pipes could be made (told through `state`).
  */
 void guest_stdio_child_ends(struct guest_port *port, int *ret_stdin, int *ret_stdout);
 void guest_stdio_child_started(struct guest_port *port);

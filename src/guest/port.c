@@ -1,10 +1,13 @@
 /* What the guest ports share; see port.h. */
 #include "guest/port.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { PIPE_SIZE = 1024 * 1024 };
 
 int guest_port_path(const struct guest_params *params, const char *suffix,
 	char ret[GUEST_PATH_SIZE], struct error *err)
@@ -42,6 +45,20 @@ bool guest_port_listens(const struct device_config *config)
 	if (config->extensions.guest.listens != TRISTATE_ABSENT)
 		return config->extensions.guest.listens == TRISTATE_YES;
 	return config->kind != DEVICE_CHANNEL;
+}
+
+void guest_port_ignore_attend(struct guest_port *port, bool peers)
+{
+}
+
+void guest_port_enlarge_pipe(const struct guest_port *port, int fd)
+{
+	if (fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE) >= 0)
+		return;
+	guest_port_state(port, 0,
+		"pipe not enlarged to 1 MiB (%s): the guest waits sooner when it outruns us; raise "
+		"fs.pipe-user-pages-soft or fs.pipe-max-size",
+		error_text(errno));
 }
 
 void guest_port_state(const struct guest_port *port, int failure, const char *format, ...)

@@ -22,6 +22,15 @@ int guest_port_path(const struct guest_params *params, const char *suffix,
 /* Whether our side makes the meeting point (unix, pty), after the defaults. */
 bool guest_port_listens(const struct device_config *config);
 
+/* For the ports that serve a VMM whether or not a peer is there. */
+void guest_port_ignore_attend(struct guest_port *port, bool peers);
+
+/*
+ * Lets the pipe `fd`, the guest's output, hold 1 MiB. That may be refused, for unprivileged
+ * processes may have some 60 such pipes: a line of state, not a failure.
+ */
+void guest_port_enlarge_pipe(const struct guest_port *port, int fd);
+
 /* Tells the device something a person should know. */
 void guest_port_state(const struct guest_port *port, int failure, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

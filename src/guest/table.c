@@ -5,7 +5,9 @@ static const struct guest_ops *const table[] = {
 	[GUEST_PORT_DEFAULT] = NULL,
 	[GUEST_PORT_FIFO] = &guest_fifo_ops,
 	[GUEST_PORT_UNIX] = &guest_unix_ops,
-	[GUEST_PORT_PROCESS] = NULL,
+	[GUEST_PORT_PTY] = &guest_pty_ops,
+	[GUEST_PORT_STDIO] = &guest_stdio_ops,
+	[GUEST_PORT_PROCESS] = &guest_process_ops,
 };
 
 _Static_assert(sizeof(table) / sizeof(table[0]) == GUEST_PORT_COUNT, "one row per guest port");

@@ -1,0 +1,400 @@
+/*
+ * The guest port of a pseudo terminal that we make, for VMMs that open a terminal (QEMU's
+ * `-chardev serial,path=LINK`): LINK is RUNTIME/NAME/ALIAS.guest. Where the VMM makes the terminal:
+ * pty_client.c.
+ *
+ * One stream for the port's life, on the master. That a VMM came shows by inotify on the slave
+ * (nothing shows on the master); that all left, by the master's hang-up, which stays until the next
+ * one comes: nothing is polled meanwhile. What a VMM wrote before it left can still be read; what
+ * it did not read must be flushed, and that takes the slave, opened by ourselves for a moment.
+ * A VMM that is replaced by the next one before the loop turns once is not noticed.
+ *
+ * A BREAK does not pass a pseudo terminal. pty(7), pts(4), ioctl_tty(2).
+ */
+#include "guest/pty.h"
+#include "util/fd.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+struct pty_port {
+	struct guest_port base;
+	struct stream stream;
+	struct loop_poll poll;
+	struct loop_watch watch; /* the slave is opened */
+	struct loop_task task;   /* hands the stream out; at the end: reports the close */
+	char link[GUEST_PATH_SIZE];
+	struct guest_file link_file;
+	char slave[64];
+	int fd; /* the master */
+	bool reading;
+	bool want_writable;
+	bool present;
+	bool leaving; /* all left, not all output is read yet */
+	uint64_t input_dropped;
+	bool poll_open;
+	void (*closed)(void *device);
+};
+
+static struct pty_port *of_stream(struct stream *stream)
+{
+	return container_of(stream, struct pty_port, stream);
+}
+
+int guest_pty_make_raw(int fd)
+{
+	struct termios termios;
+	if (tcgetattr(fd, &termios) < 0)
+		return -errno;
+	cfmakeraw(&termios);
+	termios.c_cflag |= CLOCAL | CREAD;
+	return tcsetattr(fd, TCSANOW, &termios) < 0 ? -errno : 0;
+}
+
+/* Without a VMM the hang-up stays: nothing may be asked for. */
+static void update_poll(struct pty_port *port)
+{
+	int events = 0;
+	if (port->present && port->reading)
+		events |= LOOP_READABLE;
+	if (port->present && !port->leaving) {
+		events |= LOOP_HANGUP;
+		if (port->want_writable)
+			events |= LOOP_WRITABLE;
+	}
+	loop_poll_want(&port->poll, events);
+}
+
+/* ---- the VMM comes and goes ------------------------------------------------------------------ */
+
+static int events_now(const struct pty_port *port)
+{
+	struct pollfd now = {.fd = port->fd, .events = POLLIN};
+	return poll(&now, 1, 0) > 0 ? now.revents : 0;
+}
+
+static void arrive_if_there(struct pty_port *port)
+{
+	int events = events_now(port);
+	if (port->present || ((events & POLLHUP) != 0 && (events & POLLIN) == 0))
+		return;
+	port->present = true;
+	update_poll(port);
+	port->base.params.sink->present(port->base.params.device, true);
+}
+
+static void leave(struct pty_port *port)
+{
+	port->present = false;
+	port->leaving = false;
+	update_poll(port);
+	port->base.params.sink->present(port->base.params.device, false);
+	if (!port->stream.closing)
+		arrive_if_there(port); /* the next one may have come meanwhile */
+}
+
+static void flush_input(struct pty_port *port)
+{
+	int unread = 0;
+	int slave = ioctl(port->fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	if (slave < 0)
+		return;
+	if (ioctl(slave, FIONREAD, &unread) == 0)
+		port->input_dropped += (uint64_t)unread;
+	tcflush(slave, TCIFLUSH);
+	fd_close(slave);
+}
+
+static void hang_up(struct pty_port *port)
+{
+	port->leaving = true;
+	flush_input(port);
+	if ((events_now(port) & POLLIN) == 0)
+		leave(port);
+	else
+		update_poll(port);
+}
+
+static void on_watch(struct loop_watch *watch, uint32_t mask, const char *name)
+{
+	struct pty_port *port = container_of(watch, struct pty_port, watch);
+	if (!port->stream.closing && port->stream.sink != NULL)
+		arrive_if_there(port);
+}
+
+/* ---- bytes ----------------------------------------------------------------------------------- */
+
+static void read_once(struct pty_port *port)
+{
+	struct iovec iov[STREAM_MAX_PARTS];
+	int count = port->stream.sink->space(port->stream.consumer, iov);
+	if (port->stream.closing || !port->reading)
+		return;
+	if (count <= 0) {
+		port->reading = false;
+		return;
+	}
+	ssize_t n;
+	do {
+		n = readv(port->fd, iov, count);
+	} while (n < 0 && errno == EINTR);
+	if (n > 0) {
+		port->stream.sink->received(port->stream.consumer, (size_t)n);
+		/* If the next one is there already, no event tells that this one's is read. */
+		if (!port->stream.closing && port->leaving && (events_now(port) & POLLIN) == 0)
+			leave(port);
+		return;
+	}
+	/* EIO: nobody is there and nothing is left. */
+	if (port->leaving)
+		leave(port);
+	else if (n == 0 || errno != EAGAIN)
+		hang_up(port);
+}
+
+static void on_ready(struct loop_poll *poll, int events)
+{
+	struct pty_port *port = container_of(poll, struct pty_port, poll);
+	if ((events & LOOP_READABLE) != 0 && port->reading)
+		read_once(port);
+	if (port->stream.closing)
+		return;
+	if ((events & LOOP_HANGUP) != 0 && port->present && !port->leaving &&
+		(events_now(port) & POLLHUP) != 0)
+		hang_up(port);
+	if (port->stream.closing)
+		return;
+	if ((events & LOOP_WRITABLE) != 0 && port->want_writable && port->present &&
+		!port->leaving) {
+		port->want_writable = false;
+		port->stream.sink->writable(port->stream.consumer);
+	}
+	if (!port->stream.closing)
+		update_poll(port);
+}
+
+static void read_start(struct stream *stream)
+{
+	struct pty_port *port = of_stream(stream);
+	port->reading = true;
+	update_poll(port);
+}
+
+static void read_stop(struct stream *stream)
+{
+	struct pty_port *port = of_stream(stream);
+	port->reading = false;
+	update_poll(port);
+}
+
+/* Nothing is taken while nobody is there to read it. */
+static ssize_t write_input(struct stream *stream, const struct iovec *iov, int count)
+{
+	struct pty_port *port = of_stream(stream);
+	ssize_t n = -EAGAIN;
+	if (port->present && !port->leaving) {
+		do {
+			n = writev(port->fd, iov, count);
+		} while (n < 0 && errno == EINTR);
+		if (n < 0)
+			n = -errno;
+	}
+	if (n == -EAGAIN)
+		n = 0;
+	if (n >= 0 && (size_t)n < iov_total(iov, count)) {
+		port->want_writable = true;
+		update_poll(port);
+	}
+	return n;
+}
+
+static int no_signal(struct stream *stream, const struct stream_signal *signal)
+{
+	return -EOPNOTSUPP;
+}
+
+/* ---- open and close -------------------------------------------------------------------------- */
+
+static void finish(struct pty_port *port)
+{
+	void (*closed)(void *device) = port->closed;
+	void *device = port->base.params.device;
+	free(port);
+	closed(device);
+}
+
+static void on_poll_closed(struct loop_poll *poll)
+{
+	struct pty_port *port = container_of(poll, struct pty_port, poll);
+	port->poll_open = false;
+	port->stream.on_closed(&port->stream);
+}
+
+static void on_stream_closed(struct stream *stream)
+{
+	struct pty_port *port = of_stream(stream);
+	if (port->closed != NULL)
+		finish(port);
+}
+
+static void close_stream(struct stream *stream)
+{
+	struct pty_port *port = of_stream(stream);
+	loop_poll_close(&port->poll, on_poll_closed);
+	port->fd = fd_close(port->fd);
+}
+
+static const struct stream_ops pty_stream_ops = {
+	.name = "pty",
+	.read_start = read_start,
+	.read_stop = read_stop,
+	.write = write_input,
+	.signal = no_signal,
+	.close = close_stream,
+};
+
+static void on_task(struct loop_task *task)
+{
+	struct pty_port *port = container_of(task, struct pty_port, task);
+	if (port->closed != NULL) {
+		finish(port);
+		return;
+	}
+	port->base.params.sink->stream(port->base.params.device, &port->stream);
+	if (!port->stream.closing)
+		arrive_if_there(port);
+}
+
+static void pty_close(struct guest_port *base, void (*closed)(void *device))
+{
+	struct pty_port *port = container_of(base, struct pty_port, base);
+	port->closed = closed;
+	loop_task_cancel(&port->task);
+	loop_watch_fini(&port->watch);
+	guest_file_remove(&port->link_file, port->link);
+	if (!port->stream.closing)
+		stream_close(&port->stream);
+	else if (!port->poll_open)
+		loop_task_post(&port->task);
+}
+
+/* The slave is opened and closed once: from then on nobody there is a hang-up. */
+static int open_master(struct pty_port *port)
+{
+	int unlock = 0;
+	port->fd = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	if (port->fd < 0 || ioctl(port->fd, TIOCSPTLCK, &unlock) < 0)
+		return -errno;
+	int rc = ptsname_r(port->fd, port->slave, sizeof(port->slave));
+	if (rc != 0)
+		return -rc;
+	int slave = ioctl(port->fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	if (slave < 0)
+		return -errno;
+	rc = guest_pty_make_raw(slave);
+	if (rc == 0 && fchmod(slave, 0600) < 0)
+		rc = -errno;
+	fd_close(slave);
+	return rc;
+}
+
+/* A link that a former process of ours left is replaced; anything else is refused by name. */
+static int make_link(struct pty_port *port, struct error *err)
+{
+	const char *alias = port->base.params.config->alias;
+	struct stat st = {0};
+	if (lstat(port->link, &st) == 0) {
+		if (!S_ISLNK(st.st_mode) || st.st_uid != geteuid())
+			return error_set(err, -EEXIST,
+				"%s: %s is in the way and not a link of ours; move it, or give "
+				"another <chardev:guest path='...'/>",
+				alias, port->link);
+		unlink(port->link);
+	}
+	if (symlink(port->slave, port->link) < 0 || lstat(port->link, &st) < 0)
+		return error_set(err, -errno, "%s: cannot make the link %s: %s", alias, port->link,
+			error_text(errno));
+	port->link_file =
+		(struct guest_file){.made = true, .device = st.st_dev, .inode = st.st_ino};
+	return 0;
+}
+
+static int open_all(struct pty_port *port, struct error *err)
+{
+	const struct guest_params *params = &port->base.params;
+	const char *alias = params->config->alias;
+	int rc = guest_port_path(params, ".guest", port->link, err);
+	if (rc < 0)
+		return rc;
+	rc = open_master(port);
+	if (rc < 0)
+		return error_set(
+			err, rc, "%s: cannot make a pseudo terminal: %s", alias, error_text(rc));
+	rc = make_link(port, err);
+	if (rc < 0)
+		return rc;
+	rc = loop_watch_init(&port->watch, params->loop, port->slave, IN_OPEN, on_watch);
+	if (rc < 0)
+		return error_set(err, rc,
+			"%s: cannot watch %s: %s; raise fs.inotify.max_user_watches or "
+			"max_user_instances",
+			alias, port->slave, error_text(rc));
+	rc = loop_poll_init(&port->poll, params->loop, port->fd, on_ready);
+	if (rc < 0)
+		return error_set(
+			err, rc, "%s: cannot poll %s: %s", alias, port->slave, error_text(rc));
+	return 0;
+}
+
+static int pty_open(const struct guest_params *params, struct guest_port **ret, struct error *err)
+{
+	if (!guest_port_listens(params->config))
+		return guest_pty_client_open(params, ret, err);
+	struct pty_port *port = calloc(1, sizeof(*port));
+	if (port == NULL)
+		return error_set(err, -ENOMEM, "%s: out of memory", params->config->alias);
+	port->base.ops = &guest_pty_ops;
+	port->base.params = *params;
+	port->fd = -1;
+	stream_init(&port->stream, &pty_stream_ops, on_stream_closed);
+	loop_task_init(&port->task, params->loop, on_task);
+	int rc = open_all(port, err);
+	if (rc < 0) {
+		loop_watch_fini(&port->watch);
+		guest_file_remove(&port->link_file, port->link);
+		fd_close(port->fd);
+		free(port);
+		return rc;
+	}
+	port->poll_open = true;
+	loop_task_post(&port->task);
+	*ret = &port->base;
+	return 0;
+}
+
+static void pty_describe(const struct guest_port *base, struct guest_description *ret)
+{
+	const struct pty_port *port = container_of(base, struct pty_port, base);
+	*ret = (struct guest_description){
+		.type = GUEST_PORT_PTY,
+		.listens = true,
+		.input_dropped = port->input_dropped,
+	};
+	memcpy(ret->path, port->link, sizeof(ret->path));
+	snprintf(ret->where, sizeof(ret->where), "pty %s (%s)", port->link, port->slave);
+}
+
+const struct guest_ops guest_pty_ops = {
+	.open = pty_open,
+	.close = pty_close,
+	.describe = pty_describe,
+	.attend = guest_port_ignore_attend,
+};
