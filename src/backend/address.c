@@ -213,6 +213,16 @@ void address_to_reach(const struct address *bound, struct address *ret)
 		set_in4(ret, INADDR_LOOPBACK, address_port(bound));
 }
 
+void address_map_to_in6(const struct address *address, struct address *ret)
+{
+	*ret = *address;
+	if (address->u.any.sa_family != AF_INET)
+		return;
+	struct in6_addr mapped = {.s6_addr = {[10] = 0xff, [11] = 0xff}};
+	memcpy(mapped.s6_addr + 12, &address->u.in4.sin_addr, 4);
+	set_in6(ret, &mapped, address_port(address));
+}
+
 const char *address_text(const struct address *address, char ret[ADDRESS_TEXT_SIZE])
 {
 	char host[INET6_ADDRSTRLEN + IF_NAMESIZE + 1] = "?";

@@ -67,6 +67,9 @@ bool address_is_equal(const struct address *a, const struct address *b);
 /* Where a client on this host finds what is bound there: a wildcard becomes loopback. */
 void address_to_reach(const struct address *bound, struct address *ret);
 
+/* An IPv4 address as a dual-stack socket of IPv6 wants it; another is copied. */
+void address_map_to_in6(const struct address *address, struct address *ret);
+
 /* "127.0.0.1:4001", "[::1]:4001" or a path; an IPv4 address within IPv6 as IPv4. Returns ret. */
 const char *address_text(const struct address *address, char ret[ADDRESS_TEXT_SIZE]);
 
