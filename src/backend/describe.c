@@ -37,7 +37,7 @@ void describe_where(struct backend_description *ret, const char *format, ...)
 	int n = vsnprintf(ret->where, sizeof(ret->where), format, args);
 	va_end(args);
 	if (n >= (int)sizeof(ret->where))
-		strcpy(ret->where + sizeof(ret->where) - sizeof("..."), "...");
+		memcpy(ret->where + sizeof(ret->where) - sizeof("..."), "...", sizeof("..."));
 }
 
 void describe_command(

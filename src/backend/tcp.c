@@ -296,7 +296,7 @@ static void close_server(struct tcp_backend *tcp)
 static int tcp_open(const struct backend_params *params, struct backend **ret, struct error *err)
 {
 	const struct tcp_source *source = &params->config->source.u.tcp;
-	uint16_t port;
+	uint16_t port = 0;
 	int rc = check_protocol(source, err);
 	if (rc == 0)
 		rc = address_port_parse(source->service, SOCK_STREAM, &port, err);

@@ -198,7 +198,7 @@ static int set_access(const char *path, mode_t mode, const char *group, struct u
 	struct error *err)
 {
 	struct stat st;
-	gid_t gid;
+	gid_t gid = 0;
 	int rc = 0;
 	int pinned = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (pinned < 0)

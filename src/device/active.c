@@ -208,18 +208,20 @@ int active_domain_open(struct loop *loop, const struct document *document, const
 {
 	const struct domain *domain = document_domain(document);
 	struct active_domain *active = calloc(1, sizeof(*active));
-	if (active == NULL)
+	struct member *members = calloc(domain->device_count + 1, sizeof(*members));
+	if (active == NULL || members == NULL) {
+		free(members);
+		free(active);
 		return error_set(err, -ENOMEM, "out of memory");
+	}
 	active->loop = loop;
 	active->document = document;
 	active->listener = listener;
 	active->user = user;
-	active->members = calloc(domain->device_count + 1, sizeof(*active->members));
+	active->members = members;
 	loop_task_init(&active->live_task, loop, on_live_task);
 	loop_task_init(&active->end_task, loop, on_end_task);
-	int code = active->members == NULL ? error_set(err, -ENOMEM, "out of memory")
-					   : runtime_open(&active->runtime, domain->name,
-						     runtime_dir, log_dir, err);
+	int code = runtime_open(&active->runtime, domain->name, runtime_dir, log_dir, err);
 	if (code < 0) {
 		free(active->members);
 		free(active);

@@ -13,8 +13,8 @@ struct active_domain;
 
 struct active_listener {
 	/*
-	 * A BREAK for the guest on this device, which its guest port cannot carry. True: input waits
-	 * for device_break_done(). False: it cannot be sent.
+	 * A BREAK for the guest on this device, which its guest port cannot carry. True: input
+	 * waits for device_break_done(). False: it cannot be sent.
 	 */
 	bool (*guest_break)(void *user, struct device *device);
 	/* States or paths changed; live.xml has been written anew. */

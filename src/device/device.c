@@ -135,7 +135,7 @@ static int make_device(const struct device_params *params, struct device **ret, 
 int device_open(const struct device_params *params, struct device **ret, struct error *err)
 {
 	const char *alias = params->config->alias;
-	struct device *device;
+	struct device *device = NULL;
 	int code = make_device(params, &device, err);
 	if (code < 0) {
 		error_prefix(err, "%s: ", alias);

@@ -340,8 +340,8 @@ static bool deliver_bytes(struct device *device)
 
 void device_pump_input(struct device *device)
 {
-	while (device->guest_stream != NULL && !device->guest_waiting &&
-		!device->breaking && !input_is_empty(&device->input)) {
+	while (device->guest_stream != NULL && !device->guest_waiting && !device->breaking &&
+		!input_is_empty(&device->input)) {
 		const struct input_mark *due = input_due_mark(&device->input);
 		if (due != NULL) {
 			struct stream_signal signal = due->signal;

@@ -85,7 +85,7 @@ int state_open(struct state *state, const char *path, size_t slot_count, struct 
 	int fd = open_file(path, &slot_count, err);
 	if (fd < 0)
 		return fd;
-	struct state opened;
+	struct state opened = {0};
 	int code = map_state(&opened, fd, slot_count);
 	fd_close(fd);
 	if (code < 0)

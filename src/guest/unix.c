@@ -15,6 +15,7 @@
 #include "stream/fd_stream.h"
 #include "util/fd.h"
 
+#include <assert.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <stdio.h>
@@ -59,6 +60,7 @@ static void part_closed(struct unix_port *port)
 {
 	if (--port->parts_open > 0)
 		return;
+	assert(port->closed != NULL);
 	void (*closed)(void *device) = port->closed;
 	void *device = port->base.params.device;
 	free(port);
