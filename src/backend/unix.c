@@ -182,6 +182,12 @@ static void on_client_closed(struct socket_client *client)
 
 /* ---- the operations ------------------------------------------------------------------------- */
 
+/* A generated path is one we listen on, whatever mode= says. */
+static bool is_server(const struct unix_backend *self)
+{
+	return self->source->mode == SOCKET_BIND || self->source->path == NULL;
+}
+
 /* "ALIAS.sock" is the guest port's; a name that cannot be a file's is for the caller to refuse. */
 static int choose_path(struct unix_backend *self, struct error *err)
 {
@@ -189,7 +195,7 @@ static int choose_path(struct unix_backend *self, struct error *err)
 	char generated[PATH_MAX];
 	const char *path = self->source->path;
 	struct address check;
-	if (path == NULL && (params->runtime_dir == NULL || self->source->mode != SOCKET_BIND))
+	if (path == NULL && params->runtime_dir == NULL)
 		return error_set(err, -EINVAL, "no socket is named; add path= to <source>");
 	if (path == NULL) {
 		snprintf(generated, sizeof(generated), "%s/%s.host.sock", params->runtime_dir,
@@ -215,8 +221,7 @@ static int unix_open(const struct backend_params *params, struct backend **ret, 
 	loop_task_init(&self->start, params->loop, on_start);
 	int rc = choose_path(self, err);
 	if (rc == 0)
-		rc = self->source->mode == SOCKET_BIND ? open_server(self, err)
-						       : open_client(self, err);
+		rc = is_server(self) ? open_server(self, err) : open_client(self, err);
 	if (rc < 0) {
 		free(self);
 		return rc;
@@ -230,7 +235,7 @@ static void unix_close(struct backend *backend, void (*closed)(void *device))
 	struct unix_backend *self = container_of(backend, struct unix_backend, base);
 	self->closed = closed;
 	loop_task_cancel(&self->start);
-	if (self->source->mode == SOCKET_BIND) {
+	if (is_server(self)) {
 		unix_socket_unlink(&self->socket, self->path);
 		listener_close(&self->listener, on_listener_closed);
 	} else {
@@ -253,16 +258,16 @@ static void escape_for_socat(const char *path, char ret[2 * ADDRESS_PATH_MAX + 3
 static void unix_describe(const struct backend *backend, struct backend_description *ret)
 {
 	const struct unix_backend *self = container_of(backend, const struct unix_backend, base);
-	bool is_server = self->source->mode == SOCKET_BIND;
+	bool serves = is_server(self);
 	char escaped[2 * ADDRESS_PATH_MAX + 3];
 	char address[sizeof(escaped) + 20];
-	describe_where(ret, "unix %s%s", is_server ? "" : "to ", self->path);
+	describe_where(ret, "unix %s%s", serves ? "" : "to ", self->path);
 	if (self->path_is_generated)
 		snprintf(ret->path, sizeof(ret->path), "%s", self->path);
-	if (!is_server && socket_client_is_connected(&self->client))
+	if (!serves && socket_client_is_connected(&self->client))
 		return;
 	escape_for_socat(self->path, escaped);
-	snprintf(address, sizeof(address), "%s:%s", is_server ? "UNIX-CONNECT" : "UNIX-LISTEN",
+	snprintf(address, sizeof(address), "%s:%s", serves ? "UNIX-CONNECT" : "UNIX-LISTEN",
 		escaped);
 	describe_command(ret, DESCRIBE_TERMINAL, address, "");
 }

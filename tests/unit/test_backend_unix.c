@@ -264,17 +264,20 @@ static void no_permission_is_told(void **state)
 	assert_int_equal(status, 0);
 }
 
-static void a_path_is_generated(void **state)
+/* libvirt's usual channel says neither path nor mode, and the mode's default is to connect. */
+static void a_path_is_generated_and_listened_on(void **state)
 {
 	struct fake_device device;
 	struct backend_description text;
-	init(&device, SOCKET_BIND, NULL);
+	init(&device, SOCKET_CONNECT, NULL);
 	device.params.runtime_dir = dir;
 	assert_int_equal(fake_open(&device, NULL), 0);
 	device.backend->ops->describe(device.backend, &text);
 	assert_string_equal(text.path, in_dir("serial0.host.sock"));
-	assert_true(exists(text.path));
+	close(dial(text.path));
+	fake_wait(&device, device.peer_count == 1);
 	fake_fini(&device);
+	assert_false(exists(in_dir("serial0.host.sock")));
 }
 
 /* Of two processes that start at once, on a dead socket, one serves and one is refused. */
@@ -494,7 +497,7 @@ int main(void)
 		cmocka_unit_test(mode_and_group_are_set),
 		cmocka_unit_test(bad_paths_are_told),
 		cmocka_unit_test(no_permission_is_told),
-		cmocka_unit_test(a_path_is_generated),
+		cmocka_unit_test(a_path_is_generated_and_listened_on),
 		cmocka_unit_test(of_two_at_once_one_wins),
 		cmocka_unit_test(a_client_too_many_is_refused),
 		cmocka_unit_test(what_was_written_before_the_close_arrives),
