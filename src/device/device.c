@@ -241,7 +241,8 @@ void device_close_step(struct device *device)
 {
 	if (device->closing == CLOSE_DRAINING) {
 		uint64_t spent = loop_now_ms(device->params.loop) - device->closing_since_ms;
-		if (device->guest_present && spent < CLOSE_DRAIN_MS)
+		bool more = device->guest_present && !device->guest->ops->immediate;
+		if (more && spent < CLOSE_DRAIN_MS)
 			loop_timer_start(&device->close_timer, CLOSE_DRAIN_QUIET_MS);
 		else
 			start_flushing(device);

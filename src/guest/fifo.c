@@ -413,4 +413,5 @@ const struct guest_ops guest_fifo_ops = {
 	.close = fifo_close,
 	.describe = fifo_describe,
 	.attend = guest_port_ignore_attend,
+	.immediate = false,
 };

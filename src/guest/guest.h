@@ -67,6 +67,8 @@ struct guest_ops {
 	 * and close (unix, connecting) act on it; they connect while it is true.
 	 */
 	void (*attend)(struct guest_port *port, bool peers);
+	/* Output is here as soon as the VMM has written it: none is on its way when it leaves. */
+	bool immediate;
 };
 
 struct guest_port {

@@ -289,4 +289,5 @@ const struct guest_ops guest_process_ops = {
 	.close = process_close,
 	.describe = process_describe,
 	.attend = guest_port_ignore_attend,
+	.immediate = true,
 };

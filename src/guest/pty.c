@@ -397,4 +397,5 @@ const struct guest_ops guest_pty_ops = {
 	.close = pty_close,
 	.describe = pty_describe,
 	.attend = guest_port_ignore_attend,
+	.immediate = false,
 };

@@ -136,6 +136,7 @@ static const struct guest_ops client_ops = {
 	.close = client_close,
 	.describe = client_describe,
 	.attend = guest_port_ignore_attend,
+	.immediate = false,
 };
 
 int guest_pty_client_open(

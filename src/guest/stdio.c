@@ -195,4 +195,5 @@ const struct guest_ops guest_stdio_ops = {
 	.close = stdio_close,
 	.describe = stdio_describe,
 	.attend = guest_port_ignore_attend,
+	.immediate = false,
 };

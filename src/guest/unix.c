@@ -327,4 +327,5 @@ const struct guest_ops guest_unix_ops = {
 	.close = unix_close,
 	.describe = unix_describe,
 	.attend = unix_attend,
+	.immediate = false,
 };
