@@ -199,6 +199,29 @@ static void a_job_that_hangs_stops_no_other(void **state)
 	close(full_pipe[1]);
 }
 
+/* Idle threads that are spoken for by jobs that will hang: the next job needs another. */
+static void an_idle_thread_is_not_promised_twice(void **state)
+{
+	enum { HANGING = 20 };
+	struct counted_job hanging[HANGING], job = {0};
+	submit(&job);
+	wait_done(&job, 1);
+	fill_pipe();
+	for (int i = 0; i < HANGING; i++)
+		submit_hanging(&hanging[i]);
+	submit(&job);
+	wait_done(&job, 1);
+	assert_int_equal(done_count, 2);
+	for (int i = 0; i < HANGING; i++) {
+		while (hanging[i].done == 0) {
+			empty_pipe();
+			loop_turn(loop);
+		}
+	}
+	close(full_pipe[0]);
+	close(full_pipe[1]);
+}
+
 static void the_process_ends_while_a_job_hangs(void **state)
 {
 	fill_pipe();
@@ -396,6 +419,7 @@ int main(void)
 		work_test(an_idle_thread_is_used_and_then_ends),
 		work_test(many_jobs),
 		work_test(a_job_that_hangs_stops_no_other),
+		work_test(an_idle_thread_is_not_promised_twice),
 		work_test(the_process_ends_while_a_job_hangs),
 		work_test(a_thread_may_end_after_its_loop),
 		work_test(a_silent_name_server_holds_up_nobody),
