@@ -96,12 +96,12 @@ enum guest_port_type guest_port_type_of(const struct device_config *config);
  * (also 0): it is held up by a reader that may; on_room follows. -ENOTCONN before the device has
  * the stream (on_room follows, too) and after it closed it.
  */
-ssize_t guest_process_write(struct guest_port *port, const void *bytes, size_t n);
+ssize_t guest_process_write(struct guest_port *base, const void *bytes, size_t n);
 /*
  * Host input: moves up to n bytes out; 0 when there are none. on_input follows when there are. A
  * BREAK has its place: the bytes before it are moved out, then on_break comes, then the others.
  */
-ssize_t guest_process_read(struct guest_port *port, void *bytes, size_t n);
+ssize_t guest_process_read(struct guest_port *base, void *bytes, size_t n);
 /* Each may be NULL. They come from the loop. */
 struct guest_process_events {
 	void (*on_input)(void *user);
@@ -109,7 +109,7 @@ struct guest_process_events {
 	void (*on_break)(void *user);
 };
 void guest_process_listen(
-	struct guest_port *port, const struct guest_process_events *events, void *user);
+	struct guest_port *base, const struct guest_process_events *events, void *user);
 
 /* ---- stdio (guest/stdio.c): the VMM is a child whose stdin and stdout are the port ----------- */
 
@@ -118,7 +118,7 @@ void guest_process_listen(
  * and guest_stdio_child_started() closes them in the parent. -1 while a child runs (until
  * `present(false)`), and when no pipes could be made (told through `state`).
  */
-void guest_stdio_child_ends(struct guest_port *port, int *ret_stdin, int *ret_stdout);
-void guest_stdio_child_started(struct guest_port *port);
+void guest_stdio_child_ends(struct guest_port *base, int *ret_stdin, int *ret_stdout);
+void guest_stdio_child_started(struct guest_port *base);
 
 #endif
