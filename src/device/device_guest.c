@@ -303,12 +303,18 @@ const struct guest_sink device_guest_sink = {
 
 /* ---- input ----------------------------------------------------------------------------------- */
 
-static void deliver_signal(struct device *device, const struct stream_signal *signal)
+/* The signal that stands next in the input queue. False: not yet. */
+static bool deliver_signal(struct device *device, struct stream_signal signal)
 {
-	if (device->guest_stream != NULL && stream_signal(device->guest_stream, signal) == 0)
-		return;
-	if (signal->type == STREAM_SIGNAL_BREAK && device->params.listener->guest_break != NULL)
+	int code = stream_signal(device->guest_stream, &signal);
+	device->guest_waiting = code == -EAGAIN;
+	if (code == -EAGAIN)
+		return false;
+	input_drop_mark(&device->input);
+	if (code < 0 && signal.type == STREAM_SIGNAL_BREAK &&
+		device->params.listener->guest_break != NULL)
 		device->breaking = device->params.listener->guest_break(device->params.user);
+	return true;
 }
 
 void device_break_done(struct device *device)
@@ -344,9 +350,8 @@ void device_pump_input(struct device *device)
 		!input_is_empty(&device->input)) {
 		const struct input_mark *due = input_due_mark(&device->input);
 		if (due != NULL) {
-			struct stream_signal signal = due->signal;
-			input_drop_mark(&device->input);
-			deliver_signal(device, &signal);
+			if (!deliver_signal(device, due->signal))
+				break;
 		} else if (!deliver_bytes(device)) {
 			break;
 		}

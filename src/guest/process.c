@@ -23,7 +23,7 @@ struct process_port {
 	bool handed_out;
 	bool reading;
 	bool held_up;       /* a write took less than it was given */
-	bool want_writable; /* the device offered more than fitted */
+	bool want_writable; /* the device offered more than fitted, or a second BREAK */
 	bool break_pending; /* due when `break_after` more bytes are read */
 	size_t break_after;
 	bool tell_input;
@@ -169,8 +169,10 @@ static int send_signal(struct stream *stream, const struct stream_signal *signal
 	struct process_port *port = of_stream(stream);
 	if (signal->type != STREAM_SIGNAL_BREAK)
 		return -EOPNOTSUPP;
-	if (port->break_pending)
+	if (port->break_pending) {
+		port->want_writable = true;
 		return -EAGAIN;
+	}
 	port->break_pending = true;
 	port->break_after = port->used;
 	if (port->used == 0)
@@ -213,6 +215,8 @@ static void tell_vmm(struct process_port *port)
 	if (is_usable(port) && port->break_pending && port->break_after == 0) {
 		port->break_pending = false;
 		port->tell_input = port->used > 0;
+		if (port->want_writable)
+			loop_task_post(&port->task);
 		tell(port, events->on_break);
 	}
 	bool input = port->tell_input;
@@ -242,7 +246,8 @@ static void on_task(struct loop_task *task)
 	}
 	if (!port->handed_out)
 		hand_out(port);
-	if (is_usable(port) && port->want_writable && port->used < STAGING_SIZE) {
+	bool room = port->used < STAGING_SIZE && !port->break_pending;
+	if (is_usable(port) && port->want_writable && room) {
 		port->want_writable = false;
 		port->stream.sink->writable(port->stream.consumer);
 	}

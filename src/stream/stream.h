@@ -110,7 +110,10 @@ void stream_read_stop(struct stream *stream);
  */
 ssize_t stream_write(struct stream *stream, const struct iovec *iov, int count);
 
-/* 0, -EOPNOTSUPP when this stream cannot carry it, or another negative errno. */
+/*
+ * 0, -EOPNOTSUPP when this stream cannot carry it, -EAGAIN: not now (`writable` will follow), or
+ * another negative errno.
+ */
 int stream_signal(struct stream *stream, const struct stream_signal *signal);
 
 /* Closing a closing stream changes nothing. */
