@@ -43,13 +43,13 @@ struct chardev_domain;
 
 /*
  * Reads a libvirt domain document of `size` bytes. -EINVAL: it is wrong, and the error names the
- * first place ("line 12: ..."); -ENOMEM. The caller releases it with chardev_domain_free(), after
- * every device that was opened from it.
+ * first place ("line 12: ..."); -ENOMEM. The caller releases it with chardev_domain_free(). A
+ * domain does not change: engines on several threads may use it at once.
  */
 int chardev_domain_parse(const char *xml, size_t size, struct chardev_domain **ret_domain,
 	struct chardev_error *error);
 
-/* Takes NULL; returns NULL. */
+/* Devices that were opened from it may still be open. Takes NULL; returns NULL. */
 struct chardev_domain *chardev_domain_free(struct chardev_domain *domain);
 
 /* The domain's <name>; valid as long as the domain. */
@@ -71,21 +71,26 @@ struct chardev_engine;
 int chardev_engine_new(struct chardev_engine **ret_engine, struct chardev_error *error);
 
 /*
- * Ends the engine and closes what is still open on it, waiting up to two seconds for files to take
- * their last bytes. Takes NULL; returns NULL. Not from within a callback.
+ * Ends the engine and closes what is still open on it, waiting up to two seconds for peers and
+ * files to take their last bytes. Takes NULL; returns NULL. From within a callback it does nothing
+ * and returns the engine.
  */
 struct chardev_engine *chardev_engine_free(struct chardev_engine *engine);
 
 /*
  * Nested in the caller's own loop: poll this descriptor for reading (it stays the engine's), and
- * call chardev_engine_dispatch() when it is readable. Timers are included.
+ * call chardev_engine_dispatch() when it is readable. Timers are included. Level-triggered.
  */
 int chardev_engine_fd(const struct chardev_engine *engine);
 
-/* Handles what is ready, without waiting. Callbacks run from here. Not from within a callback. */
+/* Handles what is ready, without waiting; callbacks run from here. Nothing within a callback. */
 void chardev_engine_dispatch(struct chardev_engine *engine);
 
-/* Or on the library's own loop: runs until chardev_engine_stop(), which a callback may call. */
+/*
+ * Or on the library's own loop: runs, callbacks included, until chardev_engine_stop(), which a
+ * callback may call. A stop without a run under way ends the next one at once. On the engine's
+ * thread: to stop it from another one, nest it and poll something of your own as well.
+ */
 void chardev_engine_run(struct chardev_engine *engine);
 void chardev_engine_stop(struct chardev_engine *engine);
 
@@ -95,46 +100,55 @@ struct chardev_device;
 
 /*
  * What the VMM wants to hear; a NULL member is not called. All are called on the engine's thread,
- * from chardev_engine_dispatch() or chardev_engine_run(); each may call any function of its device
- * but chardev_engine_free() and chardev_engine_dispatch().
+ * from chardev_engine_dispatch() or chardev_engine_run() only: never from within another function
+ * of the library. A callback may call any function but those of the engine's run and end; it may
+ * close its own device and others.
  */
 struct chardev_device_events {
 	size_t size; /* sizeof(struct chardev_device_events) */
-	/* Host input waits: chardev_device_read() until it returns 0. */
+	/* Host input may wait: chardev_device_read() until it returns 0. */
 	void (*on_input)(struct chardev_device *device, void *user);
-	/* After a chardev_device_write() that took less than offered: there is room again. */
+	/* After a chardev_device_write() that took less than offered: there may be room again. */
 	void (*on_room)(struct chardev_device *device, void *user);
-	/* The host sent a BREAK, after the input read so far. */
+	/* The host sent a BREAK: after the input read so far, before what is read from now on. */
 	void (*on_break)(struct chardev_device *device, void *user);
 	/* Peers, state or an error changed: chardev_device_status() has it. */
 	void (*on_change)(struct chardev_device *device, void *user);
 };
 
 /*
- * Presents the device `alias` of the domain to the host. `runtime_dir` is where generated paths go
- * (an existing directory; its text is copied): the link of a pty, the socket of a channel without
- * a path; NULL: a document that needs one is refused with -EINVAL. The domain must outlive the
- * device. All or nothing.
+ * Presents the device `alias` of the domain to the host. `runtime_dir` is an existing directory
+ * for what has no path of its own in the document: the link ALIAS.pty of a pty, the socket of a
+ * channel without a path, the log DOMAIN.log that all devices of type stdio share. Its text is
+ * copied. NULL: there are no links, and a device that cannot do without is refused.
+ *
+ * All or nothing. -ENOENT: no such device; -EINVAL: not one that can be opened (another face of a
+ * serial port, a missing runtime_dir, a wrong events->size); -EOPNOTSUPP: a type that is not
+ * presented to the host; else what the system said, -EADDRINUSE or -EACCES for example.
  */
 int chardev_device_open(struct chardev_engine *engine, const struct chardev_domain *domain,
 	const char *alias, const char *runtime_dir, const struct chardev_device_events *events,
 	void *user, struct chardev_device **ret_device, struct chardev_error *error);
 
 /*
- * Ends the device. The handle is dead when this returns, no callback follows, and what was made on
- * the host is removed, though files take their last bytes while the engine runs on (or in
- * chardev_engine_free()). Takes NULL; returns NULL.
+ * Ends the device. The handle is dead when this returns, and no callback follows. Peers and files
+ * get what the guest has written; then they are disconnected, and what was made on the host is
+ * removed: before this returns if they have taken everything, else while the engine runs on, within
+ * two seconds. Takes NULL; returns NULL.
  */
 struct chardev_device *chardev_device_close(struct chardev_device *device);
 
 /*
- * Guest output: takes up to `size` bytes into the device's history and returns how many. Less than
- * `size` (also 0): a connected reader that may hold up the guest is behind; on_room follows. With
- * policy "drop" that is never for longer than its patience.
+ * Guest output: copies up to `size` bytes into the device's history and returns how many; it does
+ * not fail. Less than `size` (also 0): a connected reader that may hold up the guest is behind;
+ * on_room follows. With policy "drop" that is never for longer than its patience.
  */
 ssize_t chardev_device_write(struct chardev_device *device, const void *bytes, size_t size);
 
-/* Host input: moves up to `size` bytes out and returns how many; 0: none now, on_input follows. */
+/*
+ * Host input: moves up to `size` bytes out and returns how many; it does not fail. 0: none now;
+ * on_input follows when there are.
+ */
 ssize_t chardev_device_read(struct chardev_device *device, void *bytes, size_t size);
 
 struct chardev_device_status {
