@@ -72,49 +72,49 @@ static size_t put(struct process_port *port, const uint8_t *bytes, size_t n)
 	return done;
 }
 
-ssize_t guest_process_write(struct guest_port *base, const void *bytes, size_t n)
+ssize_t guest_process_write(struct guest_port *port, const void *bytes, size_t n)
 {
-	struct process_port *port = of(base);
+	struct process_port *process = of(port);
 	size_t done = 0;
-	if (!is_usable(port)) {
-		port->held_up = true;
+	if (!is_usable(process)) {
+		process->held_up = true;
 		return -ENOTCONN;
 	}
-	while (done < n && port->reading && !port->stream.closing)
-		done += put(port, (const uint8_t *)bytes + done, n - done);
-	port->held_up = done < n;
+	while (done < n && process->reading && !process->stream.closing)
+		done += put(process, (const uint8_t *)bytes + done, n - done);
+	process->held_up = done < n;
 	return (ssize_t)done;
 }
 
-ssize_t guest_process_read(struct guest_port *base, void *bytes, size_t n)
+ssize_t guest_process_read(struct guest_port *port, void *bytes, size_t n)
 {
-	struct process_port *port = of(base);
-	size_t ready = port->break_pending ? port->break_after : port->used;
+	struct process_port *process = of(port);
+	size_t ready = process->break_pending ? process->break_after : process->used;
 	if (n > ready)
 		n = ready;
-	size_t first = STAGING_SIZE - port->first;
+	size_t first = STAGING_SIZE - process->first;
 	if (first > n)
 		first = n;
 	if (n > 0) {
-		memcpy(bytes, port->staging + port->first, first);
-		memcpy((uint8_t *)bytes + first, port->staging, n - first);
+		memcpy(bytes, process->staging + process->first, first);
+		memcpy((uint8_t *)bytes + first, process->staging, n - first);
 	}
-	port->first = (port->first + n) % STAGING_SIZE;
-	port->used -= n;
-	if (port->break_pending)
-		port->break_after -= n;
-	bool break_due = port->break_pending && port->break_after == 0;
-	if (n > 0 && (port->want_writable || break_due))
-		loop_task_post(&port->task);
+	process->first = (process->first + n) % STAGING_SIZE;
+	process->used -= n;
+	if (process->break_pending)
+		process->break_after -= n;
+	bool break_due = process->break_pending && process->break_after == 0;
+	if (n > 0 && (process->want_writable || break_due))
+		loop_task_post(&process->task);
 	return (ssize_t)n;
 }
 
 void guest_process_listen(
-	struct guest_port *base, const struct guest_process_events *events, void *user)
+	struct guest_port *port, const struct guest_process_events *events, void *user)
 {
-	struct process_port *port = of(base);
-	port->events = events;
-	port->user = user;
+	struct process_port *process = of(port);
+	process->events = events;
+	process->user = user;
 }
 
 /* ---- the device's side ----------------------------------------------------------------------- */

@@ -11,6 +11,7 @@
 #include "stream/fd_stream.h"
 #include "util/fd.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@ static void part_closed(struct pty_client *port)
 {
 	if (--port->parts_open > 0)
 		return;
+	assert(port->closed != NULL); /* the dial is open until then */
 	void (*closed)(void *device) = port->closed;
 	void *device = port->base.params.device;
 	free(port);

@@ -132,21 +132,21 @@ static void on_task(struct loop_task *task)
 	params->sink->present(params->device, true);
 }
 
-void guest_stdio_child_ends(struct guest_port *base, int *ret_stdin, int *ret_stdout)
+void guest_stdio_child_ends(struct guest_port *port, int *ret_stdin, int *ret_stdout)
 {
-	struct stdio_port *port = of(base);
-	*ret_stdin = port->child_stdin;
-	*ret_stdout = port->child_stdout;
+	struct stdio_port *stdio = of(port);
+	*ret_stdin = stdio->child_stdin;
+	*ret_stdout = stdio->child_stdout;
 }
 
-void guest_stdio_child_started(struct guest_port *base)
+void guest_stdio_child_started(struct guest_port *port)
 {
-	struct stdio_port *port = of(base);
-	if (port->running || port->child_stdin < 0)
+	struct stdio_port *stdio = of(port);
+	if (stdio->running || stdio->child_stdin < 0)
 		return;
-	close_child_ends(port);
-	port->running = true;
-	loop_task_post(&port->task);
+	close_child_ends(stdio);
+	stdio->running = true;
+	loop_task_post(&stdio->task);
 }
 
 static int stdio_open(const struct guest_params *params, struct guest_port **ret, struct error *err)
