@@ -179,6 +179,14 @@ static void what_cannot_be_bound_is_told(void **state)
 	refused(SOCKET_BIND, "0.0.0.0", service, -EADDRINUSE, "is in use by another program");
 	refused(SOCKET_BIND, "localhost", service, -EADDRINUSE, "is in use by another program");
 	close(server);
+	if (has_in6()) { /* half of localhost is not localhost */
+		port = 0;
+		server = serve(AF_INET6, &port, 1);
+		snprintf(service, sizeof(service), "%d", port);
+		refused(SOCKET_BIND, "localhost", service, -EADDRINUSE, "[::1]:");
+		close(server);
+		assert_int_equal(dial(AF_INET, port), -ECONNREFUSED);
+	}
 	refused(SOCKET_BIND, "192.0.2.1", "4001", -EADDRNOTAVAIL, "192.0.2.1:4001 is no address");
 	refused(SOCKET_BIND, "127.0.0.1", "65536", -EINVAL, "0 to 65535");
 	refused(SOCKET_BIND, "127.0.0.1", "99999999999999999999", -EINVAL, "0 to 65535");

@@ -146,7 +146,7 @@ static void a_live_socket_is_left_alone(void **state)
 			break;
 	} while (n < 16);
 	assert_int_equal(errno, EAGAIN);
-	refused(path, -EADDRINUSE, "in use");
+	refused(path, -EADDRINUSE, "in use by another program");
 	while (n > 0)
 		close(fds[--n]);
 	close(server);
@@ -326,6 +326,27 @@ static void of_two_at_once_one_wins(void **state)
 	}
 }
 
+/* The lock is an abstract socket; held here as another process does while it makes the socket. */
+static void while_another_makes_it_it_is_refused(void **state)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	struct stat st = look_at(dir);
+	int n = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "chardev/%llx/%llx/locked",
+		(unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	int lock = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(
+		bind(lock, (struct sockaddr *)&name,
+			(socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1) + (socklen_t)n),
+		0);
+	refused(in_dir("locked"), -EADDRINUSE, "at this very moment");
+	assert_false(exists(in_dir("locked")));
+	close(lock);
+	struct fake_device device;
+	init(&device, SOCKET_BIND, in_dir("locked"));
+	assert_int_equal(fake_open(&device, NULL), 0);
+	fake_fini(&device);
+}
+
 static void a_client_too_many_is_refused(void **state)
 {
 	const char *path = in_dir("max");
@@ -398,8 +419,10 @@ static void without_descriptors_clients_wait(void **state)
 	fake_settle(&device);
 	assert_true(loop_wakeups(device.loop) - wakeups < 5); /* it does not spin */
 	/* The one client that leaves makes room for the next. */
+	uint64_t left = loop_now_ms(device.loop);
 	close(fds[0]);
 	fake_wait(&device, device.peer_count == 2);
+	assert_true(loop_now_ms(device.loop) - left < 700); /* before the timer */
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 	assert_true(device.states <= states + 1);
 	close(fds[1]);
@@ -499,6 +522,7 @@ int main(void)
 		cmocka_unit_test(no_permission_is_told),
 		cmocka_unit_test(a_path_is_generated_and_listened_on),
 		cmocka_unit_test(of_two_at_once_one_wins),
+		cmocka_unit_test(while_another_makes_it_it_is_refused),
 		cmocka_unit_test(a_client_too_many_is_refused),
 		cmocka_unit_test(what_was_written_before_the_close_arrives),
 		cmocka_unit_test(without_descriptors_clients_wait),
