@@ -88,6 +88,7 @@ void socket_client_start(struct socket_client *client, const struct socket_clien
 	client->params = params;
 	client->reconnect = reconnect;
 	socket_peers_init(&client->peers, params, kind->stream, on_left);
+	client->peers.end_together = true;
 	if (reconnect->enabled == TRISTATE_YES && reconnect->timeout > 0)
 		client->connector.longest_pause_ms = (uint64_t)reconnect->timeout * 1000;
 	connector_start(&client->connector);

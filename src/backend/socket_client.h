@@ -6,6 +6,9 @@
  * is looked for again, unless enabled='no'. timeout='N' is the longest pause between two attempts,
  * in seconds; pauses start at 100 ms and double. Without a <reconnect> the longest is 30 s: QEMU
  * would leave the device dead, which nobody expects of a client.
+ *
+ * A server that closes its side is taken to be gone: on TCP a server that ended looks the same, and
+ * would be found out only by the guest's next output or by keep-alive.
  */
 #ifndef CHARDEV_BACKEND_SOCKET_CLIENT_H
 #define CHARDEV_BACKEND_SOCKET_CLIENT_H

@@ -51,6 +51,7 @@ int socket_peers_add(struct socket_peers *peers, int fd, const char *name)
 		fd_close(fd);
 		return rc;
 	}
+	peer->stream.ends_together = peers->end_together;
 	peer->peers = peers;
 	peer->fd = fd;
 	snprintf(peer->name, sizeof(peer->name), "%s", name);

@@ -13,6 +13,7 @@
 struct socket_peers {
 	const struct backend_params *params;
 	enum fd_stream_kind kind;
+	bool end_together; /* a peer that closed its side is gone */
 	struct list list;
 	unsigned count;
 	unsigned ending; /* of these: ended by socket_peers_end_dead(), and soon gone */

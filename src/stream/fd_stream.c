@@ -68,7 +68,7 @@ static void end_input(struct fd_stream *fs, int failure)
 	note_failure(fs, failure);
 	fs->input_ended = true;
 	fs->reading = false;
-	if (is_shared(fs) && (failure != 0 || fs->kind == FD_STREAM_FILE))
+	if (is_shared(fs) && (failure != 0 || fs->kind == FD_STREAM_FILE || fs->ends_together))
 		end_output(fs, failure);
 	if (failure == 0 || !fs->output_dead)
 		fs->base.sink->end_of_input(fs->base.consumer);

@@ -29,6 +29,7 @@ struct fd_stream {
 	ssize_t (*put)(int fd, const struct iovec *iov, int count);
 	bool out_is_pipe;
 	bool unread_is_kept; /* set by a maker that keeps the pipe for its next reader */
+	bool ends_together;  /* set by a maker to whom the end of input is the end of both ways */
 	bool in_callback;
 	bool reading;
 	bool input_ended;
@@ -47,8 +48,8 @@ struct fd_stream {
  * another descriptor that cannot be polled, such as /dev/null).
  *
  * End: `gone` comes when every direction that there is has ended. A socket's output survives the
- * end of its input; a tty's (in_fd == out_fd, FD_STREAM_FILE) does not. A TCP peer that closed
- * looks like one that shut down its half, until something is written to it.
+ * end of its input, unless `ends_together`; a tty's (in_fd == out_fd, FD_STREAM_FILE) does not. A
+ * TCP peer that closed looks like one that shut down its half, until something is written to it.
  */
 int fd_stream_init(struct fd_stream *fs, struct loop *loop, enum fd_stream_kind kind, int in_fd,
 	int out_fd, void (*on_closed)(struct stream *stream));
