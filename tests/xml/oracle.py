@@ -5,7 +5,9 @@ import re
 import subprocess
 import xml.etree.ElementTree as ElementTree
 
-CHARDEV = os.environ.get("CHARDEV", "chardev")
+BUILD = os.environ.get("CHARDEV_BUILD", "build")
+CHARDEV = os.path.join(BUILD, "src", "chardev")
+LIVE = os.path.join(BUILD, "tests", "live")
 OUR_NAMESPACE = "{urn:chardev:1}"
 KINDS = ("serial", "parallel", "console", "channel")
 

@@ -68,7 +68,7 @@ RUNNING = ["serial0,/dev/pts/7", "ua-tcp,,45001", "serial2,,45002", "channel0,,,
 
 
 def live(xml, *running):
-    answer = subprocess.run([os.environ["CHARDEV_LIVE"], *running], input=xml.encode(), capture_output=True,
+    answer = subprocess.run([oracle.LIVE, *running], input=xml.encode(), capture_output=True,
         check=False)
     assert answer.returncode == 0, answer.stderr.decode()
     return answer.stdout.decode()

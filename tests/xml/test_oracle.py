@@ -72,6 +72,28 @@ def test_normalised_is_stable():
             assert second.returncode == 0 and third.stdout == second.stdout
 
 
+def test_the_rest_is_untouched():
+    """Only quotes and the place of namespaces change outside the devices."""
+    head = """<?xml version="1.0" encoding="UTF-8"?>
+<domain xmlns:a="urn:a&amp;b" type="test"><!-- kept -->
+  <name>rest</name>
+\t<os><type arch="x86_64">hvm</type></os><?kept too?>
+  <a:metadata a:x="&quot;&#10;'"><![CDATA[<&]]>  &lt;\u20ac </a:metadata>
+  <devices>
+    <disk type="file"><serial>not a device</serial></disk>
+"""
+    foot = """  </devices>
+</domain>
+<!-- after -->
+"""
+    device = "    <parallel type='null'/>\n"
+    printed = """    <parallel type="null">
+      <target port="0"/>
+    </parallel>
+"""
+    assert oracle.run_chardev("xml", head + device + foot).stdout.decode() == head + printed + foot
+
+
 @pytest.mark.parametrize("key", DIFFERENCES)
 def test_manual_lists_difference(key):
     assert f"*{key}*" in MANUAL.read_text(), f"chardev-xml(5) does not say: {DIFFERENCES[key]}"
