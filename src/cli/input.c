@@ -76,6 +76,11 @@ static void print_all(const char *name, const struct diagnostics *diagnostics, b
 			found - diagnostics->count);
 }
 
+void input_print(const char *path, const struct diagnostics *diagnostics, bool warnings)
+{
+	print_all(strcmp(path, "-") == 0 ? "stdin" : path, diagnostics, warnings);
+}
+
 int input_document(const char *path, bool warnings, struct document **ret)
 {
 	char *xml = NULL;
@@ -89,7 +94,7 @@ int input_document(const char *path, bool warnings, struct document **ret)
 	struct diagnostics diagnostics = DIAGNOSTICS_INIT;
 	r = document_parse(xml, n, &diagnostics, ret);
 	free(xml);
-	print_all(strcmp(path, "-") == 0 ? "stdin" : path, &diagnostics, warnings);
+	input_print(path, &diagnostics, warnings);
 	if (r == -ENOMEM)
 		fprintf(stderr, "chardev: out of memory\n");
 	diagnostics_fini(&diagnostics);

@@ -19,4 +19,7 @@ int input_read(const char *path, size_t limit, char **ret, size_t *ret_n, struct
  */
 int input_document(const char *path, bool warnings, struct document **ret);
 
+/* Prints what was found in `path` as input_document() does. */
+void input_print(const char *path, const struct diagnostics *diagnostics, bool warnings);
+
 #endif

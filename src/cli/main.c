@@ -8,6 +8,10 @@
 
 static const struct command commands[] = {
 	{"check", "FILE", "say what is wrong in a domain's XML", cli_check},
+	{"run", "FILE [--console [ALIAS]] [--runtime-dir DIR] [--log-dir DIR] [-- VMM [ARGUMENTS]]",
+		"present a domain's devices, and start its VMM with them", cli_run},
+	{"qemu", "FILE [--runtime-dir DIR]",
+		"print the arguments that attach QEMU to a domain's devices", cli_qemu},
 	{"xml", "FILE | --live NAME [--runtime-dir DIR]",
 		"print a domain's XML, its character devices normalised", cli_xml},
 };

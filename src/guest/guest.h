@@ -82,6 +82,13 @@ const struct guest_ops *guest_ops_for(enum guest_port_type type);
 /* fifo, but unix for channels, unless the XML says otherwise. */
 enum guest_port_type guest_port_type_of(const struct device_config *config);
 
+/*
+ * What describe would say of the port of a device that is not open: the same path, by the same
+ * rules, without looking at the disk; `where` is left empty.
+ */
+int guest_plan(const struct device_config *config, const char *runtime_dir,
+	struct guest_description *ret, struct error *err);
+
 /* ---- in process (guest/process.c): for VMMs that link the library --------------------------- */
 
 /*

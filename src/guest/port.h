@@ -19,6 +19,10 @@ extern const struct guest_ops guest_process_ops;
 int guest_port_path(const struct guest_params *params, const char *suffix,
 	char ret[GUEST_PATH_SIZE], struct error *err);
 
+/* The suffixes of the paths, for guest_plan() and the ports. */
+#define GUEST_UNIX_SUFFIX ".sock"
+#define GUEST_PTY_SUFFIX  ".guest"
+
 /* Whether our side makes the meeting point (unix, pty), after the defaults. */
 bool guest_port_listens(const struct device_config *config);
 

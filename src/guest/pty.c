@@ -331,7 +331,7 @@ static int open_all(struct pty_port *port, struct error *err)
 {
 	const struct guest_params *params = &port->base.params;
 	const char *alias = params->config->alias;
-	int rc = guest_port_path(params, ".guest", port->link, err);
+	int rc = guest_port_path(params, GUEST_PTY_SUFFIX, port->link, err);
 	if (rc < 0)
 		return rc;
 	rc = open_master(port);

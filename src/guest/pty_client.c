@@ -149,7 +149,7 @@ int guest_pty_client_open(
 		return error_set(err, -ENOMEM, "%s: out of memory", params->config->alias);
 	port->base.ops = &client_ops;
 	port->base.params = *params;
-	int rc = guest_port_path(params, ".guest", port->path, err);
+	int rc = guest_port_path(params, GUEST_PTY_SUFFIX, port->path, err);
 	if (rc < 0) {
 		free(port);
 		return rc;

@@ -23,3 +23,25 @@ enum guest_port_type guest_port_type_of(const struct device_config *config)
 		return config->extensions.guest.type;
 	return config->kind == DEVICE_CHANNEL ? GUEST_PORT_UNIX : GUEST_PORT_FIFO;
 }
+
+int guest_plan(const struct device_config *config, const char *runtime_dir,
+	struct guest_description *ret, struct error *err)
+{
+	static const char *const suffixes[GUEST_PORT_COUNT] = {
+		[GUEST_PORT_FIFO] = "",
+		[GUEST_PORT_UNIX] = GUEST_UNIX_SUFFIX,
+		[GUEST_PORT_PTY] = GUEST_PTY_SUFFIX,
+	};
+	struct guest_params params = {.config = config, .runtime_dir = runtime_dir};
+	enum guest_port_type type = guest_port_type_of(config);
+	struct guest_description plan = {.type = type, .listens = true};
+	if (type == GUEST_PORT_UNIX || type == GUEST_PORT_PTY)
+		plan.listens = guest_port_listens(config);
+	if (suffixes[type] != NULL) {
+		int code = guest_port_path(&params, suffixes[type], plan.path, err);
+		if (code < 0)
+			return code;
+	}
+	*ret = plan;
+	return 0;
+}

@@ -264,7 +264,7 @@ static int unix_open(const struct guest_params *params, struct guest_port **ret,
 	port->base.params = *params;
 	port->listens = guest_port_listens(params->config);
 	port->attended = params->config->kind != DEVICE_CHANNEL;
-	int rc = guest_port_path(params, ".sock", port->path, err);
+	int rc = guest_port_path(params, GUEST_UNIX_SUFFIX, port->path, err);
 	if (rc == 0)
 		rc = unix_listener_address(alias, port->path, &port->address, err);
 	if (rc == 0 && port->listens)

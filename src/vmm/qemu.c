@@ -145,20 +145,6 @@ static void choose_ids(struct qemu_build *build)
 	}
 }
 
-/* Devices of the document that have no guest port, because they are not presented to the host. */
-static void warn_of_absent(struct qemu_build *build)
-{
-	const struct domain *domain = build->params->domain;
-	for (size_t i = 0; i < domain->device_count; i++) {
-		const struct device_config *config = &domain->devices[i];
-		bool found = config->alias_of_serial >= 0;
-		for (size_t j = 0; !found && j < build->params->port_count; j++)
-			found = build->params->ports[j].config == config;
-		if (!found)
-			warn(build, config, "its type is not presented to the host");
-	}
-}
-
 static int add_ports(struct qemu_build *build)
 {
 	for (size_t i = 0; i < build->params->port_count; i++) {
@@ -179,7 +165,6 @@ int qemu_arguments_make(
 {
 	*ret = (struct qemu_arguments){0};
 	struct qemu_build build = {.params = params, .ret = ret, .err = err};
-	warn_of_absent(&build);
 	choose_ids(&build);
 	if (ret->chardev_ids.failed)
 		return error_set(err, -ENOMEM, "out of memory");

@@ -25,7 +25,7 @@ struct qemu_params {
 	size_t port_count;
 	const char *qmp_path;   /* the monitor's socket, which QEMU makes; NULL: no monitor */
 	char *const *user_args; /* the person's arguments, ending in NULL; NULL: none */
-	struct diagnostics *diagnostics; /* gets warnings: devices that QEMU is not given */
+	struct diagnostics *diagnostics; /* gets warnings: devices that QEMU does not have */
 };
 
 struct qemu_arguments {

@@ -284,10 +284,11 @@ static void what_qemu_lacks_is_left_out_with_a_warning(void **state)
 	struct scene *scene = make("type='test'", "arch='x86_64'",
 		"<serial type='null'/>"
 		"<console type='null'><target type='xen'/></console>"
+		"<channel type='null'><target type='xen'/></channel>"
 		"<channel type='spicevmc'><target type='virtio'/></channel>",
 		NULL, NULL);
 	assert_int_equal(scene->diagnostics.warnings, 2);
-	assert_non_null(strstr(scene->diagnostics.entries[0].message, "channel0"));
+	assert_non_null(strstr(scene->diagnostics.entries[1].message, "channel0"));
 	assert_string_equal(scene->result.chardev_ids.items[0], "charserial0");
 	for (size_t i = 1; i < scene->result.chardev_ids.count; i++)
 		assert_string_equal(scene->result.chardev_ids.items[i], "");

@@ -1,0 +1,401 @@
+/*
+ * chardev run: presents a domain's devices, starts its VMM with them, and ends with it.
+ *
+ *  - The guest starts when all devices stand. If one cannot, nothing stays and nothing is started.
+ *  - SIGINT, SIGTERM, SIGHUP (unless it was ignored: nohup) and ^] on the console ask the VMM to
+ *    end: it gets the signal, SIGTERM for ^]. After STOP_MS, or at the next one, it is killed. When
+ *    it has ended the devices take its last bytes, and all that was made is removed.
+ *  - The exit status is the VMM's (128 and the number of the signal that ended it), 127 and 126
+ *    when it is not there or cannot be executed, 0 without a VMM, 1 when the domain cannot be had.
+ */
+#include "cli/attach.h"
+#include "cli/command.h"
+#include "cli/input.h"
+#include "cli/run_break.h"
+#include "cli/run_options.h"
+#include "cli/run_table.h"
+#include "cli/run_vmm.h"
+#include "cli/terminal.h"
+#include "device/active.h"
+#include "loop/loop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	STOP_MS = 5000,
+	STATUS_NOT_FOUND = 127,
+	STATUS_NOT_EXECUTABLE = 126,
+};
+
+static const int run_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGCHLD};
+
+enum { SIGNAL_COUNT = sizeof(run_signals) / sizeof(run_signals[0]) };
+
+struct run_signal {
+	struct loop_signal base;
+	struct run *run;
+};
+
+struct run {
+	struct run_options options;
+	struct document *document;
+	struct loop *loop;
+	struct run_signal signals[SIGNAL_COUNT];
+	int signal_count;
+	struct loop_timer kill_timer;
+	struct active_domain *active;
+	struct qemu_arguments qemu;
+	struct breaks *breaks;
+	struct terminal *terminal; /* NULL once closed */
+	struct vmm vmm;
+	struct rlimit files; /* the limit we were started with: the VMM's */
+	bool stopping;       /* the VMM was told to end */
+	bool closing;
+	int status;
+};
+
+static const struct domain *domain_of(const struct run *run)
+{
+	return document_domain(run->document);
+}
+
+/* ---- the end -----------------------------------------------------------------------------------
+ */
+
+static void end(struct run *run)
+{
+	if (run->closing)
+		return;
+	run->closing = true;
+	if (run->breaks != NULL)
+		breaks_close(run->breaks);
+	run->breaks = NULL;
+	active_domain_close(run->active);
+}
+
+/* A person or a supervisor wants the end; the second time at once. */
+static void stop(struct run *run, int number)
+{
+	if (run->closing) {
+		/* Even the orderly end, which is bounded, is too slow for them. */
+		exit(run->status != 0 ? run->status : 1);
+	} else if (run->vmm.pid == 0) {
+		end(run);
+	} else if (run->stopping) {
+		vmm_signal(&run->vmm, SIGKILL);
+	} else {
+		run->stopping = true;
+		vmm_signal(&run->vmm, number);
+		loop_timer_start(&run->kill_timer, STOP_MS);
+	}
+}
+
+static void on_kill_timer(struct loop_timer *timer)
+{
+	struct run *run = container_of(timer, struct run, kill_timer);
+	vmm_signal(&run->vmm, SIGKILL);
+}
+
+static void on_signal(struct loop_signal *base, int number)
+{
+	struct run *run = container_of(base, struct run_signal, base)->run;
+	if (number != SIGCHLD) {
+		stop(run, number);
+	} else if (vmm_ended(&run->vmm, &run->status)) {
+		loop_timer_stop(&run->kill_timer);
+		end(run);
+	}
+}
+
+/* ---- the devices' events -----------------------------------------------------------------------
+ */
+
+static bool on_guest_break(void *user, struct device *device)
+{
+	struct run *run = user;
+	return run->breaks != NULL && breaks_send(run->breaks, device);
+}
+
+static void on_changed(void *user)
+{
+}
+
+static void on_closed(void *user)
+{
+	struct run *run = user;
+	run->active = NULL;
+	loop_stop(run->loop);
+}
+
+static const struct active_listener active_listener = {
+	.guest_break = on_guest_break,
+	.changed = on_changed,
+	.closed = on_closed,
+};
+
+/* ---- the console -------------------------------------------------------------------------------
+ */
+
+static void on_leave(void *user)
+{
+	stop(user, SIGTERM);
+}
+
+static void on_terminal_closed(void *user)
+{
+	struct run *run = user;
+	run->terminal = NULL;
+}
+
+static const struct terminal_listener terminal_listener = {
+	.leave = on_leave,
+	.closed = on_terminal_closed,
+};
+
+/* The one that was asked for, else the first console, else the first serial. NULL: there is none.
+ */
+static struct device *console_device(const struct run *run)
+{
+	static const enum device_kind kinds[] = {DEVICE_CONSOLE, DEVICE_SERIAL};
+	const struct domain *domain = domain_of(run);
+	if (run->options.console_alias != NULL)
+		return active_domain_find(run->active, run->options.console_alias);
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+		for (size_t i = 0; i < domain->device_count; i++) {
+			const struct device_config *config = &domain->devices[i];
+			struct device *device =
+				config->kind == kinds[k]
+					? active_domain_find(run->active, config->alias)
+					: NULL;
+			if (device != NULL)
+				return device;
+		}
+	}
+	return NULL;
+}
+
+static int open_console(struct run *run, struct error *err)
+{
+	static const struct peer_info info = {.kind = PEER_CLIENT, .name = "console"};
+	if (!run->options.console)
+		return 0;
+	struct device *device = console_device(run);
+	const char *alias = run->options.console_alias;
+	if (device == NULL && alias != NULL)
+		return error_set(err, -ENOENT,
+			"no device %s is presented; \"chardev xml %s\" shows the aliases", alias,
+			run->options.file);
+	if (device == NULL)
+		return error_set(err, -ENOENT,
+			"%s has no console and no serial for --console; add one, or name another "
+			"device",
+			run->options.file);
+	int code = terminal_new(run->loop, STDIN_FILENO, STDOUT_FILENO, &terminal_listener, run,
+		&run->terminal, err);
+	if (code < 0)
+		return code;
+	if (terminal_is_raw(run->terminal))
+		fprintf(stderr, "chardev: this is %s; ^] leaves, ^^ b sends a BREAK\r\n",
+			device_config(device)->alias);
+	device_add_peer(device, terminal_stream(run->terminal), &info);
+	return 0;
+}
+
+/* ---- the VMM -----------------------------------------------------------------------------------
+ */
+
+static bool runs_qemu(const struct run *run)
+{
+	return run->options.vmm != NULL && qemu_is_program(run->options.vmm[0]);
+}
+
+static int make_arguments(struct run *run, struct strlist *ret, struct error *err)
+{
+	const char *dir = active_domain_runtime(run->active)->dir;
+	for (char **arg = run->options.vmm; *arg != NULL; arg++) {
+		int code = 0;
+		if (runs_qemu(run))
+			strlist_add(ret, *arg);
+		else
+			code = attach_other(domain_of(run), dir, *arg, ret, err);
+		if (code < 0)
+			return code;
+	}
+	for (size_t i = 0; runs_qemu(run) && i < run->qemu.args.count; i++)
+		strlist_add(ret, run->qemu.args.items[i]);
+	return ret->failed ? error_set(err, -ENOMEM, "out of memory") : 0;
+}
+
+/* The port that is the VMM's standard input and output, or NULL. */
+static struct guest_port *stdio_port(const struct run *run)
+{
+	for (size_t i = 0; i < active_domain_count(run->active); i++) {
+		struct device *device = active_domain_device(run->active, i);
+		if (guest_port_type_of(device_config(device)) == GUEST_PORT_STDIO)
+			return device_guest_port(device);
+	}
+	return NULL;
+}
+
+static int start_vmm(struct run *run, struct error *err)
+{
+	struct strlist argv = STRLIST_INIT;
+	struct guest_port *port = stdio_port(run);
+	int input = -1, output = -1;
+	int code = make_arguments(run, &argv, err);
+	if (code < 0) {
+		run->status = 1;
+		strlist_fini(&argv);
+		return code;
+	}
+	if (port != NULL)
+		guest_stdio_child_ends(port, &input, &output);
+	code = vmm_start(&run->vmm, argv.items, input, output, &run->files, err);
+	if (code == 0 && port != NULL)
+		guest_stdio_child_started(port);
+	if (code < 0)
+		run->status = code == -ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
+	strlist_fini(&argv);
+	return code;
+}
+
+/* ---- the beginning -----------------------------------------------------------------------------
+ */
+
+/* 0, 1 and 2 must be taken, or a device would get one of them and the VMM inherit it. */
+static void take_standard_descriptors(void)
+{
+	int fd;
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* A device takes up to ten descriptors; the usual 1024 would end at a hundred. */
+static void raise_limit(struct run *run)
+{
+	if (getrlimit(RLIMIT_NOFILE, &run->files) < 0)
+		return;
+	struct rlimit most = {run->files.rlim_max, run->files.rlim_max};
+	setrlimit(RLIMIT_NOFILE, &most);
+}
+
+static bool is_ignored(int number)
+{
+	struct sigaction action;
+	return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+static int watch_signals(struct run *run, struct error *err)
+{
+	signal(SIGPIPE, SIG_IGN); /* this process is ours, and a peer that left is an errno */
+	for (int i = 0; i < SIGNAL_COUNT; i++) {
+		if (run_signals[i] == SIGHUP && is_ignored(SIGHUP))
+			continue;
+		struct run_signal *watched = &run->signals[run->signal_count];
+		watched->run = run;
+		int code = loop_signal_init(&watched->base, run->loop, run_signals[i], on_signal);
+		if (code < 0)
+			return error_set(err, code, "cannot watch signals: %s", error_text(code));
+		run->signal_count++;
+	}
+	return 0;
+}
+
+static void warn_of_disk(const struct run *run)
+{
+	const struct runtime *runtime = active_domain_runtime(run->active);
+	if (!runtime->in_memory)
+		fprintf(stderr,
+			"chardev: warning: %s is not on tmpfs, so the devices' history is written "
+			"to a disk; give another --runtime-dir\n",
+			runtime->dir);
+}
+
+/* All that needs the domain's devices to stand. */
+static int begin(struct run *run, struct error *err)
+{
+	const struct run_options *options = &run->options;
+	int code = attach_qemu(domain_of(run), active_domain_runtime(run->active)->dir,
+		options->file, runs_qemu(run) ? options->vmm + 1 : NULL, &run->qemu, err);
+	if (code < 0 && (options->vmm == NULL || runs_qemu(run)))
+		return code;
+	code = breaks_new(run->loop, run->active, &run->qemu.chardev_ids, &run->breaks);
+	if (code < 0)
+		return error_set(err, code, "cannot prepare for BREAK: %s", error_text(code));
+	run_table_print(run->active, stdout);
+	code = open_console(run, err);
+	if (code < 0 || options->vmm != NULL)
+		return code < 0 ? code : start_vmm(run, err);
+	fprintf(stderr,
+		"chardev: serving %s until SIGINT or SIGTERM; \"chardev qemu\" prints what "
+		"attaches "
+		"QEMU to it\r\n",
+		domain_of(run)->name);
+	return 0;
+}
+
+/* Whatever was begun is ended, however far it came. */
+static void finish(struct run *run)
+{
+	if (run->active != NULL) {
+		end(run);
+		loop_run(run->loop);
+	}
+	for (int i = 0; i < run->signal_count; i++)
+		loop_signal_close(&run->signals[i].base, NULL);
+	loop_timer_close(&run->kill_timer, NULL);
+	loop_drain(run->loop);
+	run->loop = loop_free(run->loop);
+}
+
+static void serve(struct run *run)
+{
+	struct error err = {0};
+	loop_timer_init(&run->kill_timer, run->loop, on_kill_timer);
+	int code = watch_signals(run, &err);
+	if (code == 0)
+		code = active_domain_open(run->loop, run->document, run->options.runtime_dir,
+			run->options.log_dir, &active_listener, run, &run->active, &err);
+	if (code == 0) {
+		warn_of_disk(run);
+		code = begin(run, &err);
+	}
+	if (code == 0)
+		loop_run(run->loop);
+	else if (run->status == 0)
+		run->status = 1;
+	finish(run);
+	/* After the terminal is itself again. */
+	if (code < 0)
+		fprintf(stderr, "chardev: %s\n", err.message);
+}
+
+int cli_run(int argc, char **argv)
+{
+	struct run run = {0};
+	if (run_options_parse(argc, argv, &run.options) < 0)
+		return EXIT_USAGE;
+	take_standard_descriptors();
+	if (input_document(run.options.file, true, &run.document) < 0)
+		return 1;
+	raise_limit(&run);
+	int code = loop_new(&run.loop);
+	if (code < 0) {
+		fprintf(stderr, "chardev: cannot make an event loop: %s\n", error_text(code));
+		run.status = 1;
+	} else {
+		serve(&run);
+	}
+	qemu_arguments_fini(&run.qemu);
+	document_free(run.document);
+	return run.status;
+}
