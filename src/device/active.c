@@ -3,7 +3,7 @@
 
 #include "backend/domain_log.h"
 #include "guest/witness.h"
-#include "util/strbuf.h"
+#include "util/hash.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,6 +13,8 @@
 struct member {
 	struct active_domain *active;
 	struct device *device; /* NULL once closed */
+	uint64_t facts;        /* what live.xml says of it, as a hash */
+	bool changed;          /* since live.xml was last looked at */
 };
 
 struct active_domain {
@@ -73,11 +75,31 @@ static int write_live(struct active_domain *active, struct error *err)
 	return code;
 }
 
+/* Whether what live.xml says of a device is no longer so. */
+static bool facts_changed(struct member *member)
+{
+	struct device_status status;
+	device_status(member->device, &status);
+	uint64_t facts = hash_text(HASH_INIT, status.backend.pty_path);
+	facts = hash_text(facts, status.backend.service);
+	facts = hash_text(facts, status.backend.path);
+	bool changed = facts != member->facts;
+	member->facts = facts;
+	member->changed = false;
+	return changed;
+}
+
+/* Clients come and go often, paths and ports hardly ever: the document follows the latter alone. */
 static void on_live_task(struct loop_task *task)
 {
 	struct active_domain *active = container_of(task, struct active_domain, live_task);
-	/* A live document that cannot be written now is written with the next change. */
-	write_live(active, NULL);
+	bool outdated = false;
+	for (size_t i = 0; i < active->count; i++)
+		outdated |= active->members[i].changed && facts_changed(&active->members[i]);
+	/* What cannot be written now is written with the next change. */
+	if (outdated && write_live(active, NULL) < 0)
+		for (size_t i = 0; i < active->count; i++)
+			active->members[i].facts = 0;
 	active->listener->changed(active->user);
 }
 
@@ -91,9 +113,10 @@ static bool on_guest_break(void *user)
 
 static void on_changed(void *user)
 {
-	struct active_domain *active = ((struct member *)user)->active;
-	if (!active->closing)
-		loop_task_post(&active->live_task);
+	struct member *member = user;
+	member->changed = true;
+	if (!member->active->closing)
+		loop_task_post(&member->active->live_task);
 }
 
 static void on_end_task(struct loop_task *task)
@@ -199,6 +222,8 @@ static int open_all(struct active_domain *active, struct error *err)
 		code = open_members(active, err);
 	if (code == 0)
 		code = write_live(active, err);
+	for (size_t i = 0; i < active->count; i++)
+		facts_changed(&active->members[i]);
 	return code;
 }
 

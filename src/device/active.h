@@ -17,7 +17,7 @@ struct active_listener {
 	 * waits for device_break_done(). False: it cannot be sent.
 	 */
 	bool (*guest_break)(void *user, struct device *device);
-	/* States or paths changed; live.xml has been written anew. */
+	/* States changed, or paths did: then live.xml has been written anew. */
 	void (*changed)(void *user);
 	void (*closed)(void *user);
 };

@@ -9,6 +9,7 @@
 #include "device/runtime.h"
 
 #include "util/fd.h"
+#include "util/hash.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -86,14 +87,6 @@ static bool is_safe(char c)
 	       (c != '\0' && strchr("._-+@:", c) != NULL);
 }
 
-static uint64_t fnv1a(const char *text)
-{
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
-	for (const char *c = text; *c != '\0'; c++)
-		hash = (hash ^ (unsigned char)*c) * UINT64_C(0x100000001b3);
-	return hash;
-}
-
 void runtime_name(const char *domain_name, char ret[RUNTIME_NAME_SIZE])
 {
 	enum { HASH_DIGITS = 16, PREFIX = RUNTIME_NAME_MAX_PLAIN - 1 - HASH_DIGITS };
@@ -112,7 +105,8 @@ void runtime_name(const char *domain_name, char ret[RUNTIME_NAME_SIZE])
 		prefix[i] = (char)(is_safe(domain_name[i]) && !lead ? domain_name[i] : '_');
 	}
 	/* '~' is in no plain name: a hashed name never meets another domain's plain one. */
-	snprintf(ret, RUNTIME_NAME_SIZE, "%s~%016" PRIx64, prefix, fnv1a(domain_name));
+	snprintf(ret, RUNTIME_NAME_SIZE, "%s~%016" PRIx64, prefix,
+		hash_text(HASH_INIT, domain_name));
 }
 
 int runtime_path(const struct runtime *runtime, const char *leaf, char *ret, size_t size)

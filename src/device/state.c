@@ -2,6 +2,7 @@
 #include "device/state.h"
 
 #include "util/fd.h"
+#include "util/hash.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -114,10 +115,7 @@ static void slot_name(const char *alias, char ret[STATE_ALIAS_SIZE])
 		memcpy(ret, alias, strlen(alias));
 		return;
 	}
-	uint64_t hash = 0xcbf29ce484222325U;
-	for (const char *at = alias; *at != '\0'; at++)
-		hash = (hash ^ (unsigned char)*at) * 0x100000001b3U;
-	snprintf(ret, STATE_ALIAS_SIZE, "%.30s-%016" PRIx64, alias, hash);
+	snprintf(ret, STATE_ALIAS_SIZE, "%.30s-%016" PRIx64, alias, hash_text(HASH_INIT, alias));
 }
 
 void state_keep_only(struct state *state, const char *const *aliases, size_t count)
