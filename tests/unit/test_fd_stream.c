@@ -46,6 +46,8 @@ static int begin_unix(void)
 	return fds[1];
 }
 
+static bool we_connect; /* which side of the connection is the stream */
+
 static int begin_tcp(void)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET};
@@ -60,6 +62,11 @@ static int begin_tcp(void)
 	int ours = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	assert_true(ours >= 0);
 	close(listener);
+	if (we_connect) {
+		int swap = ours;
+		ours = peer;
+		peer = swap;
+	}
 	begin(FD_STREAM_TCP, ours, ours);
 	return peer;
 }
@@ -307,6 +314,22 @@ static void a_tty_that_hangs_up_is_gone(void **state)
 	}
 }
 
+/* A terminal's user typed the end of file: the terminal is there, but no longer ours. */
+static void a_tty_at_its_end_is_gone(void **state)
+{
+	int master, slave;
+	assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+	begin(FD_STREAM_FILE, slave, slave);
+	recorder_read_start(&rec);
+	fd_write_all(master, "hi\n\004", 4);
+	recorder_wait(&rec, rec.count[RECORDER_GONE] == 1);
+	expect_input("hi\n", 3);
+	assert_int_equal(rec.reason, 0);
+	assert_int_equal(rec.count[RECORDER_END_OF_INPUT], 1);
+	recorder_detach(&rec);
+	close(master);
+}
+
 static void input_only_is_gone_at_its_end(void **state)
 {
 	int fds[2];
@@ -392,8 +415,10 @@ static void a_short_write_is_followed_by_writable(void **state)
 				sent < LONG ? recorder_write(&rec, bytes + sent, LONG - sent) : 0;
 			assert_true(n >= 0);
 			sent += (size_t)n;
+			int calls = fail_count(FAIL_SENDMSG);
 			if (sent < LONG)
 				assert_int_equal(recorder_write(&rec, bytes, LONG), 0);
+			assert_int_equal(fail_count(FAIL_SENDMSG), calls);
 			int writable = rec.count[RECORDER_WRITABLE];
 			while (got < sent) {
 				ssize_t m = read(peer, back + got, sent - got);
@@ -428,6 +453,13 @@ static void writing_to_nobody_raises_no_signal(void **state)
 	assert_int_equal(recorder_write(&rec, "x", 1), -EPIPE);
 	recorder_wait(&rec, rec.count[RECORDER_GONE] == 1);
 	recorder_detach(&rec);
+	/* Closed before `gone` could come: it does not. */
+	make_pipe(fds);
+	begin(FD_STREAM_FILE, -1, fds[1]);
+	close(fds[0]);
+	assert_int_equal(recorder_write(&rec, "x", 1), -EPIPE);
+	recorder_detach(&rec);
+	assert_int_equal(rec.count[RECORDER_GONE], 0);
 	/* A socket that came as a file. */
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 	begin(FD_STREAM_FILE, fds[0], fds[0]);
@@ -437,7 +469,7 @@ static void writing_to_nobody_raises_no_signal(void **state)
 }
 
 /* A peer that stops reading and closes: TCP resets, and what its kernel took is known exactly. */
-static void tcp_knows_what_did_not_arrive(void **state)
+static void expect_unsent(void)
 {
 	static char bytes[LONG];
 	int peer = begin_tcp();
@@ -466,6 +498,14 @@ static void tcp_knows_what_did_not_arrive(void **state)
 	recorder_detach(&rec);
 }
 
+static void tcp_knows_what_did_not_arrive(void **state)
+{
+	expect_unsent();
+	we_connect = true;
+	expect_unsent();
+	we_connect = false;
+}
+
 static void tcp_that_took_all_has_nothing_unsent(void **state)
 {
 	char byte;
@@ -488,6 +528,7 @@ static void closing_in_any_callback(void **state)
 		RECORDER_WRITABLE, RECORDER_END_OF_INPUT, RECORDER_GONE};
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
 		int peer = begin_unix();
+		fail_reset();
 		rec.close_at = (int)events[i];
 		recorder_read_start(&rec);
 		if (events[i] == RECORDER_WRITABLE) {
@@ -502,6 +543,8 @@ static void closing_in_any_callback(void **state)
 		recorder_wait(&rec, rec.count[RECORDER_CLOSED] == 1);
 		assert_int_equal(rec.count[events[i]], 1);
 		assert_int_equal(fs.in_fd, -1);
+		if (events[i] == RECORDER_SPACE)
+			assert_int_equal(fail_count(FAIL_READV), 0);
 		recorder_detach(&rec);
 		if (events[i] != RECORDER_GONE)
 			close(peer);
@@ -599,8 +642,25 @@ static void failed_calls_end_their_direction(void **state)
 	fd_write_all(peer, "x", 1);
 	recorder_wait(&rec, rec.count[RECORDER_GONE] == 1);
 	assert_int_equal(rec.reason, -ETIMEDOUT);
+	assert_int_equal(rec.count[RECORDER_END_OF_INPUT], 0);
 	recorder_detach(&rec);
 	close(peer);
+
+	/* Input that fails beside an output of its own ends alone. */
+	int in[2], out[2];
+	make_pipe(in);
+	make_pipe(out);
+	begin(FD_STREAM_FILE, in[0], out[1]);
+	recorder_read_start(&rec);
+	fail_nth(FAIL_READV, 1, EIO);
+	fd_write_all(in[1], "x", 1);
+	recorder_wait(&rec, rec.count[RECORDER_END_OF_INPUT] == 1);
+	assert_int_equal(recorder_write(&rec, "x", 1), 1);
+	close(out[0]);
+	recorder_wait(&rec, rec.count[RECORDER_GONE] == 1);
+	assert_int_equal(rec.reason, -EIO);
+	recorder_detach(&rec);
+	close(in[1]);
 }
 
 #define stream_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -618,6 +678,7 @@ int main(void)
 		stream_test(a_paused_reader_notices_a_peer_that_left_nothing),
 		stream_test(a_paused_reader_keeps_what_a_peer_left),
 		stream_test(a_tty_that_hangs_up_is_gone),
+		stream_test(a_tty_at_its_end_is_gone),
 		stream_test(input_only_is_gone_at_its_end),
 		stream_test(output_only_is_gone_with_its_reader),
 		stream_test(two_descriptors_end_one_by_one),

@@ -7,10 +7,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct loop *loop;
@@ -82,6 +85,11 @@ static void expect_events(struct watched *watched, int events)
 	assert_int_equal(watched->events, events);
 }
 
+static void stop_on_time(struct loop_timer *timer)
+{
+	loop_stop(loop);
+}
+
 static void poll_tells_what_is_wanted_and_there(void **state)
 {
 	int fds[2];
@@ -137,6 +145,38 @@ static void poll_tells_half_close_and_then_the_end(void **state)
 	expect_events(&watched, LOOP_GONE);
 	unwatch(&watched);
 	close(fds[0]);
+}
+
+/* Urgent data is not the end, and does not wake the loop again and again. */
+static void poll_takes_no_urgent_data_for_the_end(void **state)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	socklen_t size = sizeof(address);
+	struct watched watched;
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	getsockname(listener, (struct sockaddr *)&address, &size);
+	int peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(peer, (struct sockaddr *)&address, size), 0);
+	int ours = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	watch(&watched, ours, LOOP_GONE);
+	assert_int_equal(send(peer, "!", 1, MSG_OOB), 1);
+	struct pollfd urgent = {.fd = ours, .events = POLLPRI};
+	assert_int_equal(poll(&urgent, 1, 5000), 1);
+	struct loop_timer timer;
+	loop_timer_init(&timer, loop, stop_on_time);
+	loop_timer_start(&timer, 20);
+	uint64_t before = loop_wakeups(loop);
+	loop_run(loop);
+	assert_in_range(loop_wakeups(loop) - before, 1, 3);
+	assert_int_equal(watched.calls, 0);
+	loop_timer_close(&timer, NULL);
+	unwatch(&watched);
+	close(ours);
+	close(peer);
+	close(listener);
 }
 
 static void poll_tells_an_error_as_all_wanted(void **state)
@@ -241,6 +281,13 @@ static void poll_may_close_in_its_callback(void **state)
 static int expired_count;
 static uint64_t expired_at;
 
+static uint64_t real_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 static void on_expired(struct loop_timer *timer)
 {
 	expired_count++;
@@ -254,14 +301,19 @@ static void timer_expires_once(void **state)
 	expired_count = 0;
 	loop_timer_init(&timer, loop, on_expired);
 	assert_false(loop_timer_is_active(&timer));
-	usleep(30000); /* time passes between turns; a timer must not be early by it */
-	uint64_t start = loop_now_ms(loop);
 	loop_timer_start(&timer, 100000);
 	assert_true(loop_timer_is_active(&timer));
+	/* Time passes between turns; a timer must not be early by it. */
+	uint64_t start = loop_now_ms(loop);
+	while (real_ms() < start + 50)
+		;
 	loop_timer_start(&timer, 20);
 	loop_run(loop);
 	assert_int_equal(expired_count, 1);
-	assert_in_range(expired_at - start, 20, 2000);
+	assert_in_range(expired_at - start, 69, 2000); /* libuv's clock may be 1 ms behind */
+	while (real_ms() < expired_at + 50)
+		;
+	assert_in_range(loop_now_ms(loop) - expired_at, 49, 2000);
 	assert_false(loop_timer_is_active(&timer));
 	loop_timer_start(&timer, 1);
 	loop_timer_stop(&timer);
@@ -326,14 +378,17 @@ static void on_task(struct loop_task *task)
 
 static void task_runs_once_and_later(void **state)
 {
-	struct counted_task counted = {0};
+	struct counted_task counted = {0}, other = {0};
 	loop_task_init(&counted.task, loop, on_task);
+	loop_task_init(&other.task, loop, on_task);
 	loop_task_post(&counted.task);
+	loop_task_post(&other.task);
 	loop_task_post(&counted.task);
 	assert_int_equal(counted.runs, 0);
 	loop_run(loop);
 	loop_turn(loop);
 	assert_int_equal(counted.runs, 1);
+	assert_int_equal(other.runs, 1);
 	loop_task_post(&counted.task);
 	loop_task_cancel(&counted.task);
 	loop_task_cancel(&counted.task);
@@ -672,6 +727,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(poll_wanting_nothing_is_silent, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			poll_tells_half_close_and_then_the_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			poll_takes_no_urgent_data_for_the_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(poll_tells_an_error_as_all_wanted, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			poll_refuses_what_cannot_be_polled, setup, teardown),

@@ -124,13 +124,19 @@ static void many_jobs(void **state)
 
 static int full_pipe[2];
 
-static void fill_pipe(void)
+static void fill_again(void)
 {
 	static char bytes[4096];
-	assert_int_equal(pipe2(full_pipe, O_CLOEXEC | O_NONBLOCK), 0);
+	fcntl(full_pipe[1], F_SETFL, O_NONBLOCK);
 	while (write(full_pipe[1], bytes, sizeof(bytes)) > 0)
 		;
 	fcntl(full_pipe[1], F_SETFL, 0);
+}
+
+static void fill_pipe(void)
+{
+	assert_int_equal(pipe2(full_pipe, O_CLOEXEC | O_NONBLOCK), 0);
+	fill_again();
 }
 
 static void empty_pipe(void)
@@ -193,6 +199,29 @@ static void a_job_that_hangs_stops_no_other(void **state)
 	close(full_pipe[1]);
 }
 
+/* Idle threads that are spoken for by jobs that will hang: the next job needs another. */
+static void an_idle_thread_is_not_promised_twice(void **state)
+{
+	enum { HANGING = 20 };
+	struct counted_job hanging[HANGING], job = {0};
+	submit(&job);
+	wait_done(&job, 1);
+	fill_pipe();
+	for (int i = 0; i < HANGING; i++)
+		submit_hanging(&hanging[i]);
+	submit(&job);
+	wait_done(&job, 1);
+	assert_int_equal(done_count, 2);
+	for (int i = 0; i < HANGING; i++) {
+		while (hanging[i].done == 0) {
+			empty_pipe();
+			loop_turn(loop);
+		}
+	}
+	close(full_pipe[0]);
+	close(full_pipe[1]);
+}
+
 static void the_process_ends_while_a_job_hangs(void **state)
 {
 	fill_pipe();
@@ -223,16 +252,22 @@ static void the_process_ends_while_a_job_hangs(void **state)
 	close(full_pipe[1]);
 }
 
+static int count_threads(void)
+{
+	int threads = 0;
+	DIR *tasks = opendir("/proc/self/task");
+	for (struct dirent *entry; (entry = readdir(tasks)) != NULL;)
+		threads += entry->d_name[0] != '.';
+	closedir(tasks);
+	return threads;
+}
+
+static int threads_at_start; /* a sanitizer may have its own */
+
 static void wait_for_end_of_threads(void)
 {
-	int threads;
-	do {
-		threads = 0;
-		DIR *tasks = opendir("/proc/self/task");
-		for (struct dirent *entry; (entry = readdir(tasks)) != NULL;)
-			threads += entry->d_name[0] != '.';
-		closedir(tasks);
-	} while (threads > 1);
+	while (count_threads() > threads_at_start)
+		sched_yield();
 }
 
 static void a_thread_may_end_after_its_loop(void **state)
@@ -254,6 +289,69 @@ static void a_thread_may_end_after_its_loop(void **state)
 	close(full_pipe[0]);
 	close(full_pipe[1]);
 	assert_int_equal(loop_new(&loop), 0);
+}
+
+/* ---- a name server that is silent ------------------------------------------------------------ */
+
+/* Stands in for the C library's. */
+int getaddrinfo(const char *restrict host, const char *restrict service,
+	const struct addrinfo *restrict hints, struct addrinfo **restrict list)
+{
+	hang(NULL);
+	return EAI_AGAIN;
+}
+
+static int answers, closings;
+
+static void on_resolved(struct loop_resolve *resolve, int status, const struct addrinfo *list)
+{
+	assert_int_equal(status, EAI_AGAIN);
+	assert_null(list);
+	answers++;
+	loop_stop(loop);
+}
+
+static void on_resolve_closed(struct loop_resolve *resolve)
+{
+	closings++;
+	loop_stop(loop);
+}
+
+static void a_silent_name_server_holds_up_nobody(void **state)
+{
+	struct loop_resolve resolve, patient;
+	answers = closings = 0;
+	began = 0;
+	fill_pipe();
+	assert_int_equal(
+		loop_resolve_start(&resolve, loop, "example.net", "1", NULL, on_resolved), 0);
+	wait_for_hanging(1);
+	loop_resolve_cancel(&resolve, on_resolve_closed);
+	loop_drain(loop);
+	assert_int_equal(closings, 1);
+	/* Its memory is free for another question, whose answer comes. */
+	assert_int_equal(
+		loop_resolve_start(&resolve, loop, "example.net", "1", NULL, on_resolved), 0);
+	assert_int_equal(
+		loop_resolve_start(&patient, loop, "example.net", "1", NULL, on_resolved), 0);
+	wait_for_hanging(3);
+	while (answers < 2) {
+		empty_pipe();
+		loop_turn(loop);
+	}
+	/* And a loop may end while a question hangs. */
+	fill_again();
+	assert_int_equal(
+		loop_resolve_start(&resolve, loop, "example.net", "1", NULL, on_resolved), 0);
+	wait_for_hanging(4);
+	loop_resolve_cancel(&resolve, on_resolve_closed);
+	loop_drain(loop);
+	loop = loop_free(loop);
+	empty_pipe();
+	wait_for_end_of_threads();
+	assert_int_equal(answers, 2);
+	close(full_pipe[0]);
+	close(full_pipe[1]);
 }
 
 /* ---- no threads ------------------------------------------------------------------------------ */
@@ -315,13 +413,16 @@ static void making_a_loop_may_fail(void **state)
 
 int main(void)
 {
+	threads_at_start = count_threads();
 	const struct CMUnitTest tests[] = {
 		work_test(a_job_runs_elsewhere_and_ends_here),
 		work_test(an_idle_thread_is_used_and_then_ends),
 		work_test(many_jobs),
 		work_test(a_job_that_hangs_stops_no_other),
+		work_test(an_idle_thread_is_not_promised_twice),
 		work_test(the_process_ends_while_a_job_hangs),
 		work_test(a_thread_may_end_after_its_loop),
+		work_test(a_silent_name_server_holds_up_nobody),
 		work_test(without_threads_a_job_is_refused),
 		work_test(without_another_thread_a_job_waits),
 		work_test(making_a_loop_may_fail),
