@@ -8,6 +8,7 @@ extern const struct backend_ops null_backend;
 extern const struct backend_ops vc_backend;
 extern const struct backend_ops file_backend;
 extern const struct backend_ops pty_backend;
+extern const struct backend_ops dev_backend;
 extern const struct backend_ops tcp_backend;
 extern const struct backend_ops udp_backend;
 extern const struct backend_ops unix_backend;

@@ -3,8 +3,9 @@
  * attaches. It hands its device one stream at a time, whose input is the guest's output.
  *
  * A port outlives the VMM: a VMM that dies and comes back is served again. Where the kernel keeps
- * the bytes between VMM runs (fifo), the stream stays the same and only `present` changes; where a
- * connection comes and goes (unix, pty, stdio), each has a stream of its own.
+ * the bytes between VMM runs (fifo, a pty of ours), the stream stays the same and only `present`
+ * changes; where a connection comes and goes (unix, a pty of the VMM's, stdio), each has a stream
+ * of its own, and `present(false)` comes after that stream was closed.
  */
 #ifndef CHARDEV_GUEST_GUEST_H
 #define CHARDEV_GUEST_GUEST_H

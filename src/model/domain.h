@@ -79,7 +79,7 @@ struct udp_source {
 
 struct unix_source {
 	enum socket_mode mode;
-	char *path; /* NULL: a channel's path is generated in the runtime directory */
+	char *path; /* NULL: a channel's path is generated in the runtime directory; mode is bind */
 	struct reconnect reconnect;
 };
 

@@ -158,6 +158,17 @@ static void name_devices(struct parsing *parsing)
 	}
 }
 
+/* Where a channel's path is generated we listen, whatever the mode; libvirt's QEMU driver does so.
+ */
+static void settle_generated_path(struct device_config *device)
+{
+	struct unix_source *from = &device->source.u.unix_socket;
+	if (device->source.type != SOURCE_UNIX || from->path != NULL)
+		return;
+	from->mode = SOCKET_BIND;
+	from->reconnect = (struct reconnect){0};
+}
+
 static void validate_devices(struct parsing *parsing)
 {
 	bool qemu = domain_is_qemu(parsing->domain);
@@ -166,9 +177,12 @@ static void validate_devices(struct parsing *parsing)
 		for (size_t i = 0; i < list->count; i++) {
 			if (list->devices[i].alias_of_serial >= 0)
 				continue;
+			if (qemu)
+				qemu_drop_generated_path(&list->devices[i]);
 			validate_source(parsing, list->elements[i], &list->devices[i]);
 			if (qemu)
 				qemu_validate(parsing, list->elements[i], &list->devices[i]);
+			settle_generated_path(&list->devices[i]);
 		}
 	}
 }

@@ -87,6 +87,7 @@ bool source_equals(const struct source *a, const struct source *b);
 bool domain_is_qemu(const struct domain *domain);
 bool domain_is_x86(const struct domain *domain);
 void qemu_default_target(const struct domain *domain, struct target *target);
+void qemu_drop_generated_path(struct device_config *device);
 void qemu_validate(
 	struct parsing *parsing, const xmlNode *element, const struct device_config *device);
 

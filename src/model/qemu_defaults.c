@@ -3,6 +3,7 @@
  * parser does not: domains of type qemu, kvm and hvf. Machine types are told by the names that QEMU
  * gives them.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "model/names.h"
@@ -114,6 +115,35 @@ void qemu_default_target(const struct domain *domain, struct target *target)
 		target->model = default_model(domain, target->serial);
 }
 
+/*
+ * A path that libvirt generated for a virtio channel (DIR/domain-3-name/TARGET, and of old
+ * DIR/name.TARGET), which a definition does not keep. `rest` is what follows DIR.
+ */
+static bool is_generated(const char *rest, const char *target_name)
+{
+	size_t n = strlen(rest);
+	size_t m = strlen(target_name);
+	if (n <= m + 1 || strcmp(rest + n - m, target_name) != 0)
+		return false;
+	const char *separator = rest + n - m - 1;
+	if (strcspn(rest, "/") < (size_t)(separator - rest))
+		return false;
+	return *separator == '.' || (*separator == '/' && starts_with(rest, "domain-"));
+}
+
+void qemu_drop_generated_path(struct device_config *device)
+{
+	static const char directory[] = "/var/lib/libvirt/qemu/channel/target/";
+	char **path = &device->source.u.unix_socket.path;
+	if (device->source.type != SOURCE_UNIX || device->kind != DEVICE_CHANNEL ||
+		device->target.channel != CHANNEL_TARGET_VIRTIO || device->target.name == NULL ||
+		*path == NULL || !starts_with(*path, directory) ||
+		!is_generated(*path + strlen(directory), device->target.name))
+		return;
+	free(*path);
+	*path = NULL;
+}
+
 static void validate_serial(
 	struct parsing *parsing, const xmlNode *element, const struct target *target)
 {
@@ -159,18 +189,14 @@ static void validate_serial(
 static void validate_console(
 	struct parsing *parsing, const xmlNode *element, const struct target *target)
 {
-	switch (target->console) {
-	case CONSOLE_TARGET_SERIAL:
-	case CONSOLE_TARGET_VIRTIO:
-	case CONSOLE_TARGET_SCLP:
-	case CONSOLE_TARGET_SCLPLM:
-		return;
-	default:
+	bool sclp =
+		target->console == CONSOLE_TARGET_SCLP || target->console == CONSOLE_TARGET_SCLPLM;
+	if (target->console != CONSOLE_TARGET_SERIAL && target->console != CONSOLE_TARGET_VIRTIO &&
+		!(sclp && is_s390(parsing->domain)))
 		parse_error(parsing, element,
-			"a console of target type '%s' does not exist in QEMU; write "
+			"a console of target type '%s' does not exist in QEMU for %s; write "
 			"<target type='virtio'/>",
-			console_target_names[target->console]);
-	}
+			console_target_names[target->console], arch_of(parsing->domain));
 }
 
 /* A generated path is one we listen on, so nothing there can reconnect. */

@@ -314,6 +314,24 @@ static void bytes_wait_for_the_next_process(void **state)
 	fake_free(device);
 }
 
+/* Bytes without their writer, and no hang-up to tell: somebody else kept the FIFO open. */
+static void a_writer_that_left_before_we_came_is_gone(void **state)
+{
+	struct fake_device *device = fake_new(DEVICE_SERIAL, "serial0");
+	const char *path = fake_path(device, "serial0.out");
+	assert_int_equal(mkfifo(path, 0600), 0);
+	int holder = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	int writer = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_int_equal(write(writer, "left", 4), 4);
+	close(writer);
+	fake_open(device, GUEST_PORT_FIFO);
+	fake_until(device, device->departures == 1);
+	assert_int_equal(device->received, 4);
+	close(holder);
+	fake_assert_idle(device);
+	fake_free(device);
+}
+
 /* ---- limits ---------------------------------------------------------------------------------- */
 
 /* In a process without privilege whose user holds as many large pipes as one may. */
@@ -475,6 +493,7 @@ int main(void)
 		cmocka_unit_test(a_file_in_the_way_is_refused_and_stays),
 		cmocka_unit_test(a_path_of_the_users_choice),
 		cmocka_unit_test(bytes_wait_for_the_next_process),
+		cmocka_unit_test(a_writer_that_left_before_we_came_is_gone),
 		cmocka_unit_test(a_refused_pipe_size_is_told_and_survived),
 		cmocka_unit_test(killed_vmms_lose_and_double_nothing),
 	};

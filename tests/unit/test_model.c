@@ -121,6 +121,16 @@ static void test_order_and_aliases(void **state)
 	document_free(document);
 }
 
+static void test_generated_path_listens(void **state)
+{
+	struct document *document = parse("<channel type='unix'><source mode='connect'/>"
+					  "<target type='virtio'/></channel>");
+	const struct source *source = &find(document, "channel0")->source;
+	assert_null(source->u.unix_socket.path);
+	assert_int_equal(source->u.unix_socket.mode, SOCKET_BIND);
+	document_free(document);
+}
+
 static void test_not_nul_terminated(void **state)
 {
 	static const char xml[] = HEAD "</domain>";
@@ -184,6 +194,7 @@ int main(void)
 		cmocka_unit_test(test_said),
 		cmocka_unit_test(test_line),
 		cmocka_unit_test(test_order_and_aliases),
+		cmocka_unit_test(test_generated_path_listens),
 		cmocka_unit_test(test_not_nul_terminated),
 		cmocka_unit_test(test_diagnostics_are_bounded),
 		cmocka_unit_test(test_names),

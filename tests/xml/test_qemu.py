@@ -93,6 +93,33 @@ def test_lxc_and_xen_consoles():
     assert oracle.run_chardev("check", several).returncode == 0
 
 
+CHANNEL = "<channel type='unix'><source mode='bind' path='{}'/><target type='virtio' name='org.x'/></channel>"
+LIBVIRTS = "/var/lib/libvirt/qemu/channel/target/"
+
+
+@pytest.mark.parametrize("path, kept", [
+    (LIBVIRTS + "domain-3-vm/org.x", False),
+    (LIBVIRTS + "vm.org.x", False),
+    (LIBVIRTS + "domain-3-vm/org.y", True),
+    (LIBVIRTS + "mine-3-vm/org.x", True),
+    (LIBVIRTS + "domain-3-vm/deeper/org.x", True),
+    (LIBVIRTS + "org.x", True),
+    ("/run/org.x", True),
+])
+def test_generated_channel_path(path, kept):
+    """A path that libvirt made up when it started the domain does not belong to the definition."""
+    answer = oracle.run_chardev("xml", domain(CHANNEL.format(path)))
+    (channel,) = oracle.devices(answer.stdout.decode())["channel"]
+    sources = [child[1] for child in channel[3] if child[0] == "source"]
+    assert sources == ([[("mode", "bind"), ("path", path)]] if kept else [])
+
+
+@pytest.mark.parametrize("target", ["sclp", "sclplm"])
+def test_sclp_console(target):
+    xml = domain(f"<console type='null'><target type='{target}'/></console>", "s390x", "s390-ccw-virtio")
+    assert oracle.run_chardev("check", xml).returncode == 0
+
+
 MODEL = "<serial type='null'><target type='{}'><model name='{}'/></target></serial>"
 
 REFUSED = [
@@ -100,6 +127,9 @@ REFUSED = [
         "<serial type='tcp'><source host='a' service='1'><reconnect enabled='yes' timeout='0'/></source></serial>"),
     ("timeout='0'", "x86_64", "pc",
         "<serial type='unix'><source path='/s'><reconnect enabled='yes' timeout='0'/></source></serial>"),
+    ("source that listens", "x86_64", "pc", "<channel type='unix'><source "
+        "mode='bind' path='/var/lib/libvirt/qemu/channel/target/domain-1-q/o'><reconnect enabled='yes' timeout='1'/>"
+        "</source><target type='virtio' name='o'/></channel>"),
     ("path is generated", "x86_64", "pc", "<channel type='unix'><source><reconnect enabled='yes' timeout='1'/>"
         "</source><target type='virtio'/></channel>"),
     ("is of target type", "x86_64", "pc", MODEL.format("isa-serial", "pci-serial")),
@@ -112,7 +142,7 @@ REFUSED = [
     ("does not exist on", "s390x", "s390-ccw-virtio", "<parallel type='null'/>"),
     ("does not exist on", "ppc64", "pseries", "<parallel type='null'/>"),
     *(("does not exist in QEMU", "x86_64", "pc", f"<console type='null'><target type='{t}'/></console>")
-        for t in ("xen", "uml", "lxc", "openvz")),
+        for t in ("xen", "uml", "lxc", "openvz", "sclp", "sclplm")),
     ("would be isa-serial 4", "x86_64", "pc", "<serial type='null'/>" * 5),
     ("would be isa-serial 0", "x86_64", "pc", "<serial type='null'><target port='0'/></serial>" * 2),
 ]
