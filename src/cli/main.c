@@ -50,7 +50,16 @@ static int print_usage(const char *name)
 	return 0;
 }
 
-int main(int argc, char **argv)
+/* What was printed may have been lost on a full disk. */
+static int finish(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	perror("chardev: cannot write to standard output");
+	return status != 0 ? status : EXIT_FAILURE;
+}
+
+static int run(int argc, char **argv)
 {
 	if (argc < 2) {
 		print_help(stderr);
@@ -71,4 +80,9 @@ int main(int argc, char **argv)
 	if (argc > 2 && strcmp(argv[2], "--help") == 0)
 		return print_usage(name);
 	return command->run(argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+	return finish(run(argc, argv));
 }

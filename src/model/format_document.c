@@ -271,11 +271,16 @@ static char *print(struct printing *printing)
 	const struct document *document = printing->document;
 	size_t count = document->domain->device_count;
 	char *text = NULL;
+	xml_memory_begin();
 	xmlDoc *copy = xmlCopyDoc(document->xml, 1);
 	printing->copies = calloc(count + 1, sizeof(printing->copies[0]));
-	if (copy != NULL && printing->copies != NULL && rewrite_all(printing, copy) &&
-		escape_namespaces(copy))
+	if (copy != NULL && printing->copies != NULL && !xml_memory_failed() &&
+		rewrite_all(printing, copy) && escape_namespaces(copy))
 		text = serialise(copy);
+	if (xml_memory_failed()) {
+		free(text);
+		text = NULL;
+	}
 	free(printing->copies);
 	xmlFreeDoc(copy);
 	return text;

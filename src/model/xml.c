@@ -75,9 +75,10 @@ static int parse(
 	parser->sax->internalSubset = NULL;
 	parser->sax->externalSubset = NULL;
 	parser->_private = reading;
+	xml_memory_begin();
 	xmlDoc *doc = xmlCtxtReadMemory(parser, xml, (int)n, NULL, "UTF-8",
 		XML_PARSE_NONET | XML_PARSE_NOENT | XML_PARSE_NOWARNING);
-	if (doc != NULL && reading->err->code == 0) {
+	if (doc != NULL && reading->err->code == 0 && !xml_memory_failed()) {
 		*ret = doc;
 		return 0;
 	}
@@ -106,6 +107,17 @@ int xml_read(const char *xml, size_t n, xmlDoc **ret, unsigned *ret_line, struct
 		error_set(err, r, "%s", scratch.message);
 	}
 	return r;
+}
+
+void xml_memory_begin(void)
+{
+	xmlResetLastError();
+}
+
+bool xml_memory_failed(void)
+{
+	const xmlError *error = xmlGetLastError();
+	return error != NULL && error->code == XML_ERR_NO_MEMORY;
 }
 
 unsigned xml_line(const xmlNode *element)

@@ -22,6 +22,13 @@
  */
 int xml_read(const char *xml, size_t n, xmlDoc **ret, unsigned *ret_line, struct error *err);
 
+/*
+ * libxml2 goes on when memory runs out and leaves out what did not fit; only its last error tells.
+ * Begin with the first, ask the second before the result is believed.
+ */
+void xml_memory_begin(void);
+bool xml_memory_failed(void);
+
 /* The line on which the element's tag begins, exact beyond 65535. */
 unsigned xml_line(const xmlNode *element);
 
