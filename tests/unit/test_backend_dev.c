@@ -4,7 +4,7 @@
  */
 #include "fake_device.h"
 
-#include "backend/uucp_lock.h"
+#include "backend/path_wait.h"
 #include "util/fd.h"
 
 #include <errno.h>
@@ -404,22 +404,6 @@ static void one_that_comes_back_busy_is_taken_when_it_is_free(void **state)
 	end(&device, &line);
 }
 
-/* What cannot leave the line must not hold up a close for long, nor the loop at all. */
-static void unsent_output_does_not_hold_up_the_end(void **state)
-{
-	static char text[65536];
-	struct fake_device device;
-	struct line line;
-	begin(&device, &line);
-	memset(text, 'x', sizeof(text) - 1);
-	while (fake_write(&device.peers[0], text) > 0)
-		;
-	uint64_t before = loop_now_ms(device.loop);
-	fake_close(&device);
-	assert_true(loop_now_ms(device.loop) - before < 5000);
-	end(&device, &line);
-}
-
 static void refused(enum device_kind kind, const char *path, int code, const char *part)
 {
 	struct fake_device device;
@@ -429,6 +413,44 @@ static void refused(enum device_kind kind, const char *path, int code, const cha
 	assert_int_equal(fake_open(&device, &err), code);
 	if (strstr(err.message, path) == NULL || strstr(err.message, part) == NULL)
 		fail_msg("\"%s\" does not say \"%s\" and \"%s\"", err.message, path, part);
+	fake_fini(&device);
+}
+
+struct counted_wait {
+	struct path_wait wait;
+	int changes;
+};
+
+static void count_change(struct path_wait *wait)
+{
+	container_of(wait, struct counted_wait, wait)->changes++;
+}
+
+static void a_path_is_awaited_with_its_directories(void **state)
+{
+	struct fake_device device;
+	struct counted_wait counted = {0};
+	char parent[64], path[80], other[80];
+	fake_init(&device, DEVICE_SERIAL, SOURCE_DEV);
+	snprintf(parent, sizeof(parent), "%s/late", dir);
+	snprintf(path, sizeof(path), "%s/late/port", dir);
+	snprintf(other, sizeof(other), "%s/late/other", dir);
+	assert_int_equal(path_wait_start(&counted.wait, device.loop, path, count_change), 0);
+	assert_int_equal(mkdir(parent, 0700), 0);
+	fake_wait(&device, counted.changes == 1);
+	/* Begun anew, it waits one level further down; other names are nothing to it. */
+	assert_int_equal(path_wait_start(&counted.wait, device.loop, path, count_change), 0);
+	assert_int_equal(symlink("x", other), 0);
+	fake_settle(&device);
+	assert_int_equal(counted.changes, 1);
+	assert_int_equal(symlink("x", path), 0);
+	fake_wait(&device, counted.changes == 2);
+	unlink(path);
+	unlink(other);
+	rmdir(parent);
+	fake_wait(&device, counted.changes >= 3); /* the directory itself is gone */
+	path_wait_stop(&counted.wait);
+	path_wait_stop(&counted.wait);
 	fake_fini(&device);
 }
 
@@ -474,7 +496,7 @@ int main(void)
 		cmocka_unit_test(without_lock_files_it_works_and_says_so),
 		cmocka_unit_test(a_line_that_is_unplugged_is_taken_up_again),
 		cmocka_unit_test(one_that_comes_back_busy_is_taken_when_it_is_free),
-		cmocka_unit_test(unsent_output_does_not_hold_up_the_end),
+		cmocka_unit_test(a_path_is_awaited_with_its_directories),
 		cmocka_unit_test(the_wrong_kind_is_refused_by_name),
 	};
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
