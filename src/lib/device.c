@@ -163,7 +163,7 @@ static int open_device(struct chardev_engine *engine, const struct chardev_domai
 	const char *alias, const char *runtime_dir, struct chardev_device **ret, struct error *err)
 {
 	const struct domain *said = document_domain(domain->document);
-	const struct device_config *config;
+	const struct device_config *config = NULL;
 	int code = find_config(said, alias, &config, err);
 	if (code == 0)
 		code = check_directory(runtime_dir, err);
@@ -195,7 +195,7 @@ int chardev_device_open(struct chardev_engine *engine, const struct chardev_doma
 	void *user, struct chardev_device **ret_device, struct chardev_error *error)
 {
 	struct error err = {0};
-	struct chardev_device *device;
+	struct chardev_device *device = NULL;
 	if (events != NULL && events->size != sizeof(*events)) {
 		error_set(&err, -EINVAL,
 			"the events' size is %zu, and this library knows %zu: set it to "

@@ -146,8 +146,11 @@ int library_log_get(struct chardev_engine *engine, const struct domain *domain,
 		}
 	}
 	struct library_log *log = calloc(1, sizeof(*log));
-	int code = log == NULL ? error_set(err, -ENOMEM, "out of memory")
-			       : domain_log_new(engine->loop, path, &log->log, err);
+	if (log == NULL) {
+		free(path);
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	int code = domain_log_new(engine->loop, path, &log->log, err);
 	free(path);
 	if (code < 0) {
 		free(log);
