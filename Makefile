@@ -1,5 +1,6 @@
 # The front door. Each target installs what it needs (tools/packages), sets up a build with meson and runs.
 #
+#   make demo          boots a Linux guest whose devices stand on this host: talk to it, or pipe the output
 #   make test          every test, with the address and undefined behaviour sanitizers
 #   make test-long     the same with full counts and soak
 #   make check-format  whether clang-format would change a file
@@ -7,11 +8,18 @@
 #   make clean         removes the builds
 
 JOBS ?= $(shell nproc)
+DEMO_BUILD = build-demo
 TEST_BUILD = build-test
 TIDY_BUILD = build-tidy
 
 .DELETE_ON_ERROR:
-.PHONY: test test-long check-format tidy clean
+.PHONY: demo test test-long check-format tidy clean
+
+demo:
+	tools/install-packages build demo
+	@[ -d $(DEMO_BUILD) ] || meson setup $(DEMO_BUILD) -Dtests=false >/dev/null
+	@ninja -C $(DEMO_BUILD) -j $(JOBS) --quiet
+	@CHARDEV_BUILD=$(DEMO_BUILD) tools/demo
 
 test:
 	tools/install-packages build test
@@ -36,4 +44,4 @@ tidy:
 	tools/tidy $(TIDY_BUILD) $(JOBS)
 
 clean:
-	rm -rf $(TEST_BUILD) $(TIDY_BUILD)
+	rm -rf $(DEMO_BUILD) $(TEST_BUILD) $(TIDY_BUILD)
