@@ -246,6 +246,8 @@ static void do_cancel(struct call *c)
 		return;
 	struct call other = {.agent = c->agent, .id = c->agent->jobs[i].id};
 	kill(-c->agent->jobs[i].pid, SIGKILL);
+	waitpid(c->agent->jobs[i].pid, NULL, 0);
+	c->agent->jobs[i].pid = 0;
 	reply(&other, "error", "cancelled after %llu bytes",
 		(unsigned long long)c->agent->progress[i]);
 	reply(c, "ok", "%s", "");
