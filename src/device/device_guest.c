@@ -69,13 +69,15 @@ static uint64_t remaining_ms(const struct device *device, const struct peer *pee
 	return used < reader->patience_ms ? reader->patience_ms - used : 0;
 }
 
+/* For the next of those who still hold up the guest; one whose patience is over does not. */
 static void arm_patience(struct device *device)
 {
 	uint64_t next = UINT64_MAX;
-	list_for_each(link, &device->peers) {
+	list_for_each(link, &device->peers)
+	{
 		const struct peer *peer = container_of(link, struct peer, link);
 		uint64_t left = remaining_ms(device, peer);
-		if (holds_back(device, peer) && left < next)
+		if (holds_back(device, peer) && left > 0 && left < next)
 			next = left;
 	}
 	if (next != UINT64_MAX)

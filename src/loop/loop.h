@@ -113,7 +113,7 @@ struct loop_timer {
 
 void loop_timer_init(
 	struct loop_timer *timer, struct loop *loop, void (*expired)(struct loop_timer *timer));
-/* Once, after `ms` milliseconds; replaces an earlier start. */
+/* Once, after `ms` milliseconds (at least one); replaces an earlier start. */
 void loop_timer_start(struct loop_timer *timer, uint64_t ms);
 void loop_timer_stop(struct loop_timer *timer);
 bool loop_timer_is_active(const struct loop_timer *timer);

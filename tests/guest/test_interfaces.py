@@ -13,11 +13,10 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from guestkit import Listener, Peer, crc, stream, wait_file, wait_size
+from guestkit import CHARDEV, Listener, Peer, crc, stream, wait_file, wait_size
 
 KIB = 1024
 MIB = 1024 * KIB
-CHARDEV = os.environ["CHARDEV"]
 
 DOMAIN = """<domain type='qemu' xmlns:chardev='urn:chardev:1'>
   <name>{name}</name>

@@ -530,6 +530,27 @@ static void patience_is_a_total_and_ends_in_a_gap(void **state)
 	assert_true(status.guest_paused_ms >= 55);
 }
 
+static void one_out_of_patience_does_not_hide_one_that_has_some(void **state)
+{
+	open_device(OVERFLOW_DROP, 60);
+	struct fake *first = add_peer(PEER_CLIENT);
+	first->quota = 0;
+	guest_writes(2 * RING);
+	turn_until(guest_reads);
+	/* The first has none left and stays behind; the second has all of it. */
+	struct fake *second = add_peer(PEER_CLIENT);
+	second->quota = 0;
+	/* It skips twice, half a ring each time, and is nearly a ring behind when the second is. */
+	guest_writes(100);
+	guest_writes(RING / 2 + 1);
+	guest_writes(RING - 100 - RING / 2 - 1);
+	assert_int_equal(guest_writes(1), 0);
+	assert_false(guest_reads());
+	uint64_t before = loop_now_ms(bench->loop);
+	turn_until(guest_reads);
+	assert_in_range(loop_now_ms(bench->loop) - before, 55, 2000);
+}
+
 static void a_reader_that_leaves_lets_the_guest_go_on(void **state)
 {
 	open_device(OVERFLOW_BLOCK, -1);
@@ -802,6 +823,7 @@ int main(void)
 		with_bench(block_waits_for_the_reader_and_loses_nothing),
 		with_bench(drop_without_patience_never_pauses),
 		with_bench(patience_is_a_total_and_ends_in_a_gap),
+		with_bench(one_out_of_patience_does_not_hide_one_that_has_some),
 		with_bench(a_reader_that_leaves_lets_the_guest_go_on),
 		with_bench(a_dead_output_holds_nobody_up_but_may_still_type),
 		with_bench(a_file_holds_the_guest_while_its_disk_works),
