@@ -344,6 +344,7 @@ class Guest:
         self.listeners = [Listener(os.path.join(directory, name)) for name in ("ctl", "qmp")]
         self.requests = {}
         self.count = 0
+        self.has_prefix = bool(prefix)
         self.control = None
         channel = ["-chardev", "socket,id=kit-ctl,path=%s" % self.listeners[0].path]
         if control == "virtio":
@@ -425,6 +426,13 @@ class Guest:
         return self.process.wait()
 
     def close(self):
+        # What started QEMU for us ends it, too; killed, it would leave it behind.
+        if self.has_prefix and self.process.popen.returncode is None:
+            self.process.signal(signal.SIGTERM)
+            try:
+                self.process.wait(10)
+            except Late:
+                pass
         self.process.close()
         for listener in self.listeners:
             listener.close()
