@@ -96,6 +96,7 @@ static int open_ends(struct device *device, struct error *err)
 
 static void start_ending(struct device *device);
 static void on_close_timer(struct loop_timer *timer);
+static void on_end_task(struct loop_task *task);
 
 bool device_is_presented(const struct device_config *config)
 {
@@ -145,6 +146,7 @@ int device_open(const struct device_params *params, struct device **ret, struct 
 	loop_timer_init(&device->pause_timer, params->loop, device_pause_expired);
 	loop_timer_init(&device->retry_timer, params->loop, device_retry_expired);
 	loop_timer_init(&device->close_timer, params->loop, on_close_timer);
+	loop_task_init(&device->end_task, params->loop, on_end_task);
 	code = device_log_open(device, err);
 	if (code == 0)
 		code = open_ends(device, err);
@@ -208,6 +210,7 @@ static void start_ending(struct device *device)
 {
 	device->closing = CLOSE_ENDING;
 	device->closes_pending = 3;
+	loop_task_cancel(&device->end_task);
 	remove_ring(device);
 	loop_timer_close(&device->pause_timer, on_pause_timer_closed);
 	loop_timer_close(&device->retry_timer, on_retry_timer_closed);
@@ -226,6 +229,11 @@ static void start_ending(struct device *device)
 		device->closes_pending++;
 		device->guest->ops->close(device->guest, on_end_closed);
 	}
+}
+
+static void on_end_task(struct loop_task *task)
+{
+	start_ending(container_of(task, struct device, end_task));
 }
 
 static void start_flushing(struct device *device)
@@ -248,7 +256,7 @@ void device_close_step(struct device *device)
 			start_flushing(device);
 	} else if (device->closing == CLOSE_FLUSHING && device_peers_flushed(device)) {
 		/* Not from within a peer's callback: its peer is freed by the ending. */
-		loop_timer_start(&device->close_timer, 0);
+		loop_task_post(&device->end_task);
 	}
 }
 

@@ -73,6 +73,7 @@ struct device {
 	struct loop_timer pause_timer; /* a reader's patience */
 	struct loop_timer retry_timer; /* a failed write */
 	struct loop_timer close_timer;
+	struct loop_task end_task;
 	enum close_phase closing;
 	uint64_t closing_since_ms;
 	bool orphan; /* device_open() failed: it ends in `orphaned`, not in `closed` */

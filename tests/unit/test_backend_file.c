@@ -56,15 +56,16 @@ static const char *get(const char *path)
 	return text;
 }
 
-static void null_has_no_peers(void **state)
+static void the_void_takes_everything_and_gives_nothing(void **state)
 {
 	struct fake_device device;
 	struct backend_description text;
 	for (int i = 0; i < 2; i++) {
 		fake_init(&device, DEVICE_SERIAL, i == 0 ? SOURCE_NULL : SOURCE_VC);
 		assert_int_equal(fake_open(&device, NULL), 0);
-		fake_settle(&device);
-		assert_int_equal(device.peer_count, 0);
+		fake_wait(&device, device.peer_count == 1);
+		assert_int_equal(fake_write(&device.peers[0], "bytes"), 5);
+		assert_true(device.peers[0].no_input);
 		device.backend->ops->describe(device.backend, &text);
 		assert_string_not_equal(text.where, "");
 		assert_string_equal(text.command, "");
@@ -249,7 +250,7 @@ static void the_command_can_be_typed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(null_has_no_peers),
+		cmocka_unit_test(the_void_takes_everything_and_gives_nothing),
 		cmocka_unit_test(file_appends_or_truncates),
 		cmocka_unit_test(closing_before_the_first_turn_leaves_nothing),
 		cmocka_unit_test(what_is_no_plain_file_is_refused),
