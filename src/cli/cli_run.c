@@ -142,8 +142,11 @@ static const struct active_listener active_listener = {
 /* ---- the console -------------------------------------------------------------------------------
  */
 
+/* Nothing is typed from here on: what the VMM says of its end shall stand on lines of its own. */
 static void on_leave(void *user)
 {
+	terminal_restore();
+	fputc('\n', stderr);
 	stop(user, SIGTERM);
 }
 
