@@ -87,8 +87,6 @@ void library_device_tell(struct chardev_device *device)
 		device->breaks--;
 		if (!tell(device, events->on_break))
 			return;
-		/* Input that came after the BREAK was held back. */
-		notes |= device->breaks == 0 ? NOTE_INPUT : 0;
 	}
 	if ((notes & NOTE_INPUT) != 0 && !tell(device, events->on_input))
 		return;

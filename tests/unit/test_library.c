@@ -98,6 +98,18 @@ static void what_cannot_be_opened_is_refused_with_a_sentence(void **state)
 	refuse(bench, "serial0", "/dev/null", -ENOTDIR, "/dev/null");
 }
 
+/* Its log is still being closed, by a thread, when the engine goes. */
+static void an_engine_ends_while_a_failed_open_does(void **state)
+{
+	struct bench *bench = *state;
+	bench_parse(bench, "<serial type='unix'><source mode='bind' path='%s/no/such'/>"
+			   "<log file='%s/log'/></serial>");
+	refuse(bench, "serial0", NULL, -ENOENT, "serial0");
+	bench->engine = chardev_engine_free(bench->engine);
+	unlink(bench_path(bench, "log"));
+	unlink(bench_path(bench, "log.idx"));
+}
+
 static void sizes_that_are_not_known_are_refused(void **state)
 {
 	struct bench *bench = *state;
@@ -345,6 +357,7 @@ int main(void)
 		with_bench(a_domain_names_its_devices_in_order),
 		cmocka_unit_test(a_wrong_document_is_refused_with_its_line),
 		with_bench(what_cannot_be_opened_is_refused_with_a_sentence),
+		with_bench(an_engine_ends_while_a_failed_open_does),
 		with_bench(sizes_that_are_not_known_are_refused),
 		cmocka_unit_test(nulls_end_quietly),
 		with_bench(a_socket_in_use_leaves_nothing_behind),

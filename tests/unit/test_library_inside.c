@@ -1,6 +1,6 @@
 /*
- * A BREAK's way through libchardev, from inside: no host interface that a test can hold sends one
- * yet, so the device is asked for it.
+ * libchardev from inside, for what no host interface can be made to do on demand: a BREAK, for
+ * which the device is asked, and a disk that hangs.
  */
 #include "lib/library.h"
 #include "library_bench.h"
@@ -109,11 +109,46 @@ static void a_break_may_close_the_device(void **state)
 	int client = unix_client(bench_path(&bench, "s"));
 	device_send_break(device->device);
 	type(client, "h");
+	while (device->breaks == 0 || (device->notes & NOTE_INPUT) == 0)
+		library_turn(bench.engine);
 	serve_until(&bench, tape.length > 0);
 	settle(&bench);
 	assert_string_equal(tape.text, "!");
 	close(client);
 	bench_fini(&bench);
+}
+
+struct hung_job {
+	struct loop_job job;
+	int fds[2];
+};
+
+static void hang(struct loop_job *job)
+{
+	char byte;
+	while (read(container_of(job, struct hung_job, job)->fds[0], &byte, 1) < 0)
+		;
+}
+
+static void is_done(struct loop_job *job)
+{
+	fail_msg("the loop is gone");
+}
+
+static void a_disk_that_hangs_does_not_keep_the_engine(void **state)
+{
+	/* What hangs is left behind: kept here, in reach. */
+	static struct chardev_engine *left;
+	static struct hung_job hung;
+	struct bench bench;
+	bench_init(&bench);
+	left = bench.engine;
+	assert_int_equal(pipe(hung.fds), 0);
+	assert_int_equal(loop_job_submit(&hung.job, left->loop, hang, is_done), 0);
+	int64_t began = now_ms();
+	bench_fini(&bench);
+	assert_in_range(now_ms() - began, 1000, 5000);
+	close(hung.fds[1]);
 }
 
 int main(void)
@@ -123,6 +158,7 @@ int main(void)
 		cmocka_unit_test(input_after_a_break_waits_until_the_break_was_told),
 		cmocka_unit_test(a_break_that_nobody_wants_is_in_nobodys_way),
 		cmocka_unit_test(a_break_may_close_the_device),
+		cmocka_unit_test(a_disk_that_hangs_does_not_keep_the_engine),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
