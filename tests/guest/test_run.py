@@ -20,6 +20,20 @@ NULL = "<serial type='null'/>"
 STDIO = "<serial type='null'><chardev:guest type='stdio'/></serial>"
 
 
+class Ender:
+    """Ends what a failed test left running in good order, so that its VMM ends with it."""
+
+    def __init__(self, process):
+        self.process = process
+
+    def close(self):
+        for _ in range(2):
+            if self.process.popen.poll() is None:
+                self.process.signal(signal.SIGTERM)
+        if self.process.popen.poll() is None:
+            self.process.wait(20)
+
+
 class Runner:
     """A place with a domain file, a runtime and a log directory, all of which must be empty at the end."""
 
@@ -47,8 +61,10 @@ class Runner:
         return path
 
     def start(self, devices, *args, stdin=subprocess.DEVNULL, prefix=(), env=None):
-        return self.kit.spawn(*prefix, CHARDEV, "run", self.domain(devices), *self.dirs(), *args,
-                              stdin=stdin, stdout=subprocess.PIPE, env=env)
+        process = self.kit.spawn(*prefix, CHARDEV, "run", self.domain(devices), *self.dirs(), *args,
+                                 stdin=stdin, stdout=subprocess.PIPE, env=env)
+        self.kit.keep(Ender(process))
+        return process
 
     def serve(self, devices, *args, **options):
         """Without a VMM; returns when all stands, with the rows of the table."""
@@ -151,7 +167,7 @@ def test_the_exit_status_is_the_vmms(runner):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_are_passed_on_to_the_vmm(runner, number):
-    script = runner.script("trap 'echo got %s; exit 5' %s\necho ready\n"
+    script = runner.script("trap 'echo got %s; kill $!; exit 5' %s\necho ready\n"
                            "while :; do sleep 3600 & wait; done" % ((number.name[3:],) * 2))
     process = runner.start(NULL, "--", script)
     wait_vmm(process)
@@ -307,6 +323,7 @@ class Terminal:
         self.before = termios.tcgetattr(self.slave)
         self.peer = Peer(os.dup(self.master), name="terminal")
         self.process = kit.spawn(CHARDEV, *args, stdin=self.slave, stdout=self.slave)
+        kit.keep(Ender(self.process))
         kit.keep(self)
 
     def is_raw(self):
