@@ -23,9 +23,9 @@ enum { UNIX_PATH_MAX_BYTES = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1 
 
 #define REPORT(check, severity, format, ...)                                                  \
 	diagnostics_add((check)->diagnostics, severity, (check)->device->line, "%s: " format, \
-		(check)->device->alias, __VA_ARGS__)
-#define ERROR(check, format, ...)   REPORT(check, SEVERITY_ERROR, format, __VA_ARGS__)
-#define WARNING(check, format, ...) REPORT(check, SEVERITY_WARNING, format, __VA_ARGS__)
+		(check)->device->alias, ##__VA_ARGS__)
+#define ERROR(check, ...)   REPORT(check, SEVERITY_ERROR, __VA_ARGS__)
+#define WARNING(check, ...) REPORT(check, SEVERITY_WARNING, __VA_ARGS__)
 
 /* Absent is libvirt's matter (validate.c); empty is ours. */
 static bool check_filled(const struct check *check, const char *value, const char *attribute)
@@ -98,9 +98,8 @@ static void check_tcp(const struct check *check, const struct tcp_source *tcp)
 			tcp_protocol_names[tcp->protocol]);
 	else if (tcp->tls == TRISTATE_YES)
 		ERROR(check,
-			"tls='%s' is not there yet; remove it for plain TCP, which never "
-			"takes its place by itself",
-			"yes");
+			"tls='yes' is not there yet; remove it for plain TCP, which never takes "
+			"its place by itself");
 }
 
 static void check_udp(const struct check *check, const struct udp_source *udp)
@@ -143,9 +142,8 @@ static void check_source(const struct check *check)
 		break;
 	case SOURCE_VC:
 		WARNING(check,
-			"the display of type '%s' is not there yet; the device is served with its "
-			"history and log",
-			source_type_names[source->type]);
+			"the display of type 'vc' is not there yet; the device is served with its "
+			"history and log");
 		break;
 	case SOURCE_SPICEVMC:
 	case SOURCE_SPICEPORT:
@@ -206,8 +204,6 @@ static void check_extensions(const struct check *check)
 		source->type == SOURCE_UNIX &&
 		(source->u.unix_socket.path == NULL || source->u.unix_socket.mode == SOCKET_BIND);
 	bool tcp_server = source->type == SOURCE_TCP && source->u.tcp.mode == SOCKET_BIND;
-	bool written = device->log.file != NULL || source->type == SOURCE_FILE ||
-		       source->type == SOURCE_STDIO;
 	const char *freezing = freezing_device(device);
 	if (said->overflow.policy == OVERFLOW_BLOCK && freezing != NULL)
 		WARNING(check,
@@ -215,7 +211,7 @@ static void check_extensions(const struct check *check)
 			"held; write policy='drop'",
 			freezing);
 	if (said->overflow.policy == OVERFLOW_BLOCK && said->overflow.patience_ms >= 0)
-		WARNING(check, "patience= has no effect with policy='%s'; remove it", "block");
+		WARNING(check, "patience= has no effect with policy='block'; remove it");
 	check_no_effect(check, said->socket.mode >= 0 || said->socket.group != NULL, unix_server,
 		"socket", "a UNIX socket that listens");
 	check_no_effect(check, said->clients_max >= 0, unix_server || tcp_server, "clients",
@@ -225,15 +221,13 @@ static void check_extensions(const struct check *check)
 			said->line.parity != PARITY_DEFAULT || said->line.flow != FLOW_DEFAULT,
 		source->type == SOURCE_DEV && device->kind != DEVICE_PARALLEL, "line",
 		"a serial line of type 'dev'");
-	check_no_effect(check,
-		said->tls.dir != NULL || said->tls.verify != TRISTATE_ABSENT ||
-			said->tls.allow != NULL,
-		source->type == SOURCE_TCP, "tls", "type 'tcp'");
-	check_no_effect(check,
-		said->log.max_size_set || said->log.max_backups >= 0 ||
-			said->log.timestamps != TRISTATE_ABSENT ||
-			said->log.compress != TRISTATE_ABSENT,
-		written, "log", "a device with <log>, or of type 'file' or 'stdio'");
+	if (said->tls.dir != NULL || said->tls.verify != TRISTATE_ABSENT || said->tls.allow != NULL)
+		WARNING(check, "<chardev:tls> is not there yet and does nothing; remove it");
+	if (said->log.max_size_set || said->log.max_backups >= 0 ||
+		said->log.timestamps != TRISTATE_ABSENT || said->log.compress != TRISTATE_ABSENT)
+		WARNING(check,
+			"<chardev:log> is not there yet and does nothing; have the file rotated by "
+			"logrotate(8) with copytruncate");
 	if (said->guest.path != NULL)
 		check_path(check, said->guest.path, "path");
 	if (said->guest.type == GUEST_PORT_UNIX)
