@@ -187,8 +187,10 @@ struct target {
 	enum serial_model model;
 	enum console_target console;
 	enum channel_target channel;
-	char *name;    /* channel virtio, xen */
-	char *address; /* channel guestfwd: IPv4 */
+	unsigned iobase; /* serial, parallel: of <address type='isa'>; 0: not said */
+	unsigned irq;    /* likewise */
+	char *name;      /* channel virtio, xen */
+	char *address;   /* channel guestfwd: IPv4 */
 	unsigned guestfwd_port;
 };
 

@@ -1,5 +1,7 @@
 /* Reading <target>, the guest's side of a device, as far as numbering and VMMs need it. */
 #include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,9 +94,42 @@ static void parse_channel_target(
 		parse_text(parsing, element, "name", &target->name);
 }
 
+/* Hexadecimal, with or without 0x, as libvirt reads it. */
+static void parse_isa_number(
+	struct parsing *parsing, const xmlNode *address, const char *name, unsigned *ret)
+{
+	const char *text = xml_attribute(address, name);
+	char *end;
+	if (text == NULL)
+		return;
+	const char *digits = text + strspn(text, " \t\r\n");
+	digits += *digits == '+';
+	errno = 0;
+	unsigned long value = strtoul(digits, &end, 16);
+	if (!isxdigit((unsigned char)digits[0]) || *end != '\0' || errno != 0 || value > UINT_MAX)
+		parse_error(parsing, address,
+			"<address %s='%.100s'> is not a number; write one such as 0x3f8", name,
+			text);
+	else
+		*ret = (unsigned)value;
+}
+
+/* Of the guest's addresses only this one is looked at: a debug console is where it says. */
+static void parse_isa_address(struct parsing *parsing, xmlNode *element, struct target *target)
+{
+	const xmlNode *address = xml_find(element->children, "address");
+	const char *type = address != NULL ? xml_attribute(address, "type") : NULL;
+	if (type == NULL || strcmp(type, "isa") != 0)
+		return;
+	parse_isa_number(parsing, address, "iobase", &target->iobase);
+	parse_isa_number(parsing, address, "irq", &target->irq);
+}
+
 void parse_target(struct parsing *parsing, xmlNode *element, struct device_config *device)
 {
 	const xmlNode *target = xml_find(element->children, "target");
+	if (device->kind == DEVICE_SERIAL || device->kind == DEVICE_PARALLEL)
+		parse_isa_address(parsing, element, &device->target);
 	if (target == NULL) {
 		if (device->kind == DEVICE_CHANNEL)
 			parse_error(parsing, element,

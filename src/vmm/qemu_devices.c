@@ -139,6 +139,15 @@ static void add_index(struct strbuf *sb, const struct device_config *config)
 		strbuf_addf(sb, ",index=%d", config->target.port);
 }
 
+/* What a device of that number does not have by itself. */
+static void add_isa_address(struct strbuf *sb, const struct device_config *config)
+{
+	if (config->target.iobase != 0)
+		strbuf_addf(sb, ",iobase=0x%x", config->target.iobase);
+	if (config->target.irq != 0)
+		strbuf_addf(sb, ",irq=0x%x", config->target.irq);
+}
+
 /* What a serial is when its document does not say: only domains of other hypervisors come here. */
 static enum serial_target serial_target_of(
 	const struct qemu_build *build, const struct target *target)
@@ -174,6 +183,8 @@ static void add_serial(
 	start_device(build, &sb, driver, config, chardev_id);
 	if (target == SERIAL_TARGET_ISA)
 		add_index(&sb, config);
+	if (target == SERIAL_TARGET_ISA || target == SERIAL_TARGET_ISA_DEBUG)
+		add_isa_address(&sb, config);
 	/* Plugged while nobody is there, too: the guest's port does not come and go with us. */
 	if (target == SERIAL_TARGET_USB)
 		strbuf_addf(&sb, ",bus=%s.0,always-plugged=on", build->usb_bus);
@@ -186,6 +197,7 @@ static void add_parallel(
 	struct strbuf sb = STRBUF_INIT;
 	start_device(build, &sb, "isa-parallel", config, chardev_id);
 	add_index(&sb, config);
+	add_isa_address(&sb, config);
 	qemu_add_built(build, "-device", &sb);
 }
 

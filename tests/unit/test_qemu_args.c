@@ -141,6 +141,17 @@ static void each_device_has_its_frontend(void **state)
 		{"<serial type='null'><alias name='ua-boot'/></serial>",
 			"-chardev pipe,id=charua-boot,path=/r/ua-boot "
 			"-device isa-serial,chardev=charua-boot,id=ua-boot,index=0"},
+		{"<serial type='null'><target type='isa-debug'/>"
+		 "<address type='isa' iobase='0x402'/></serial>",
+			"-chardev pipe,id=charserial0,path=/r/serial0 "
+			"-device isa-debugcon,chardev=charserial0,id=serial0,iobase=0x402"},
+		{"<serial type='null'><address type='isa' iobase='2e8' irq='0x9'/></serial>",
+			"-chardev pipe,id=charserial0,path=/r/serial0 "
+			"-device isa-serial,chardev=charserial0,id=serial0,index=0,iobase=0x2e8,"
+			"irq=0x9"},
+		{"<serial type='null'><address type='pci' iobase='zzz'/></serial>",
+			"-chardev pipe,id=charserial0,path=/r/serial0 "
+			"-device isa-serial,chardev=charserial0,id=serial0,index=0"},
 		/* The console is the serial's other face: once. */
 		{"<console type='null'/>",
 			"-chardev pipe,id=charserial0,path=/r/serial0 "

@@ -337,6 +337,9 @@ TARGETS = [
         *(target(ISA, f"<model name='{m}'/>") for m in ("isa-serial", "usb-serial", "pci-serial", "spapr-vty",
             "pl011", "sclpconsole", "sclplmconsole", "16550a", "isa-debugcon", "none", "", "foo")),
         target(ISA, "<model/>"),
+        *(serial(inner=f"<target type='isa-debug'/><address type='isa' {a}/>") for a in (
+            "iobase='0x402'", "iobase='402' irq='0x4'", "iobase=' +3f8'", "iobase='zzz'", "iobase='-1'",
+            "iobase=''", "iobase='0x1ffffffff'", "irq='0xq'")),
         target("type='usb-serial'", "<model name='usb-serial'/><model name='pci-serial'/>"),
         target("", "<model name='isa-serial'/>"),
         target(""),
