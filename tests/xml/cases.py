@@ -338,7 +338,7 @@ TARGETS = [
             "pl011", "sclpconsole", "sclplmconsole", "16550a", "isa-debugcon", "none", "", "foo")),
         target(ISA, "<model/>"),
         *(serial(inner=f"<target type='isa-debug'/><address type='isa' {a}/>") for a in (
-            "iobase='0x402'", "iobase='402' irq='0x4'", "iobase=' +3f8'", "iobase='zzz'", "iobase='-1'",
+            "iobase='0x402'", "iobase='0x402' irq='0x4'", "iobase='zzz'", "iobase='-1'",
             "iobase=''", "iobase='0x1ffffffff'", "irq='0xq'")),
         target("type='usb-serial'", "<model name='usb-serial'/><model name='pci-serial'/>"),
         target("", "<model name='isa-serial'/>"),
