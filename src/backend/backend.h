@@ -66,7 +66,7 @@ struct backend_params {
 	struct loop *loop;
 	const struct device_config *config;
 	const char *runtime_dir;       /* RUNTIME/NAME; NULL without one (library use) */
-	struct domain_log *domain_log; /* for stdio: file_backend.h; NULL where there is none */
+	struct domain_log *domain_log; /* for stdio: domain_log.h; NULL where there is none */
 	const struct backend_sink *sink;
 	void *device;
 };

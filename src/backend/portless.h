@@ -1,6 +1,6 @@
 /*
  * What the two backends without a host interface share: nobody ever connects to them. Bytes are
- * still in the device's history, for its log and its viewers.
+ * still in the device's history, for its log.
  *
  * Their one peer is nobody, who takes every byte and gives none, so that the guest finds its port
  * open: a channel that is never opened on the host holds up the guest's first write for ever.

@@ -1,6 +1,6 @@
 /*
- * <serial type='vc'>: a virtual console. It has no peers on this side: a screen is drawn by a
- * viewer, a process of its own that reaches the device's history through the control interface.
+ * <serial type='vc'>: a virtual console. Its display is not there yet: what the guest writes is in
+ * the device's history and its log.
  */
 #include "backend/describe.h"
 #include "backend/portless.h"
@@ -13,7 +13,7 @@ static int vc_open(const struct backend_params *params, struct backend **ret, st
 
 static void vc_describe(const struct backend *backend, struct backend_description *ret)
 {
-	describe_where(ret, "virtual console: kept for viewers, none shown here");
+	describe_where(ret, "virtual console: kept in the history, not shown yet");
 }
 
 const struct backend_ops vc_backend = {

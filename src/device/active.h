@@ -1,6 +1,5 @@
 /*
- * An active domain: all devices of a document, presented to the host. What `chardev run` and the
- * daemon serve, one code path for both.
+ * An active domain: all devices of a document, presented to the host. What `chardev run` serves.
  */
 #ifndef CHARDEV_DEVICE_ACTIVE_H
 #define CHARDEV_DEVICE_ACTIVE_H

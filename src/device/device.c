@@ -37,7 +37,7 @@ void device_changed(struct device *device)
 static int ring_path(const struct device *device, char *ret, size_t size)
 {
 	int n = snprintf(
-		ret, size, "%s/%s.ring", device->params.runtime_dir, device->params.config->alias);
+		ret, size, "%s/%s.ring", device->params.ring_dir, device->params.config->alias);
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 

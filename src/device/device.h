@@ -31,7 +31,7 @@ struct device_listener {
 	 * is no way, and input goes on.
 	 */
 	bool (*guest_break)(void *user);
-	/* The backend's or the VMM's state changed: the live document may have. */
+	/* The backend's or the VMM's state changed: the live document may have. NULL: not told. */
 	void (*changed)(void *user);
 	/* After device_close(): the device is freed when this returns. */
 	void (*closed)(void *user);
@@ -72,8 +72,7 @@ int device_open(const struct device_params *params, struct device **ret, struct 
  */
 void device_close(struct device *device);
 
-/* One more peer of the device, besides its backend's: a terminal, a viewer. As backend_sink.peer.
- */
+/* One more peer of the device, besides its backend's: a terminal. As backend_sink.peer. */
 void device_add_peer(struct device *device, struct stream *stream, const struct peer_info *info);
 
 /* BREAK to the guest, after the input queued so far. */

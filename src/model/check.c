@@ -1,5 +1,5 @@
 /*
- * What a domain that libvirt accepts still cannot have here, device by device; see document.h.
+ * What a domain that libvirt accepts still cannot have here, device by device; see check.h.
  * Between devices: check_conflicts.c. Whether a path exists, is of the right kind or may be opened
  * is found when the device is opened: nothing here looks at the host, but that a service's name is
  * looked up in the C library's table of services.
@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/un.h>
 
-#include "model/document.h"
 #include "model/names.h"
 
 struct check {

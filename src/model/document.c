@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "model/check.h"
 #include "model/device_config.h"
 #include "model/parse.h"
 #include "model/xml.h"

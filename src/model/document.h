@@ -49,11 +49,4 @@ char *document_format_live(
 
 struct document *document_free(struct document *document);
 
-/*
- * Adds what a domain that reads well still cannot have here: types and protocols that are not there
- * yet, two devices on one path or port, policies that would freeze a guest. Called by
- * document_parse(); public to the tests of the table.
- */
-void domain_check(const struct domain *domain, struct diagnostics *diagnostics);
-
 #endif

@@ -3,7 +3,7 @@
  * writes are readv(2)/writev(2) (sendmsg with MSG_NOSIGNAL on sockets), one per readiness event.
  *
  * Not for regular files and blocking devices: file_stream.h. Nor for a pty master, whose peers
- * come and go: backend/pty.c.
+ * come and go: backend/pty_stream.c.
  */
 #ifndef CHARDEV_STREAM_FD_STREAM_H
 #define CHARDEV_STREAM_FD_STREAM_H

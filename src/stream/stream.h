@@ -2,8 +2,8 @@
  * A bidirectional byte stream: the one shape in which bytes enter and leave the house.
  *
  * A stream is made by someone (a backend, a guest port, a layer), who owns its memory, and is used
- * by its consumer (the device, or the layer above) through the operations below. Layers (TLS,
- * telnet) are streams that consume another stream; nobody can tell how many there are.
+ * by its consumer (the device, or the layer above) through the operations below. A layer (such as
+ * backend/tty_stream.c) is a stream that consumes another; nobody can tell how many there are.
  *
  * Reading is direct: the stream asks its consumer where the bytes shall go (`space`), reads there,
  * and tells how many came (`received`). Writing is direct too: the stream takes what it can from
