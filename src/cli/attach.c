@@ -12,18 +12,6 @@
 #include <string.h>
 #include <sys/un.h>
 
-/* The serial behind a console that is its other face. */
-static const struct device_config *resolve(
-	const struct domain *domain, const struct device_config *config)
-{
-	for (size_t i = 0; config->alias_of_serial >= 0 && i < domain->device_count; i++) {
-		const struct device_config *other = &domain->devices[i];
-		if (other->kind == DEVICE_SERIAL && (int)other->index == config->alias_of_serial)
-			return other;
-	}
-	return config;
-}
-
 static int plan_ports(const struct domain *domain, const char *domain_dir,
 	struct guest_description *plans, struct qemu_port *ports, size_t *ret_count,
 	struct error *err)
@@ -116,7 +104,7 @@ static int path_for(const struct domain *domain, const char *domain_dir, const c
 	ret->path[0] = '\0';
 	if (config == NULL)
 		return 0;
-	config = resolve(domain, config);
+	config = domain_resolve_alias(domain, config);
 	return device_is_presented(config) ? guest_plan(config, domain_dir, ret, err) : 0;
 }
 

@@ -300,14 +300,8 @@ struct device *active_domain_find(const struct active_domain *active, const char
 {
 	const struct domain *domain = document_domain(active->document);
 	const struct device_config *wanted = domain_find_device(domain, alias);
-	if (wanted != NULL && wanted->alias_of_serial >= 0) {
-		for (size_t i = 0; i < domain->device_count; i++) {
-			const struct device_config *other = &domain->devices[i];
-			if (other->kind == DEVICE_SERIAL &&
-				other->index == (unsigned)wanted->alias_of_serial)
-				wanted = other;
-		}
-	}
+	if (wanted != NULL)
+		wanted = domain_resolve_alias(domain, wanted);
 	for (size_t i = 0; i < active->count; i++) {
 		if (device_config(active->members[i].device) == wanted)
 			return active->members[i].device;

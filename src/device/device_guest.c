@@ -5,6 +5,8 @@
  */
 #include "device/device_internal.h"
 
+#include "util/fd.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -73,8 +75,7 @@ static uint64_t remaining_ms(const struct device *device, const struct peer *pee
 static void arm_patience(struct device *device)
 {
 	uint64_t next = UINT64_MAX;
-	list_for_each(link, &device->peers)
-	{
+	list_for_each(link, &device->peers) {
 		const struct peer *peer = container_of(link, struct peer, link);
 		uint64_t left = remaining_ms(device, peer);
 		if (holds_back(device, peer) && left > 0 && left < next)
@@ -334,15 +335,12 @@ static bool deliver_bytes(struct device *device)
 	int parts = input_peek(&device->input, iov);
 	if (parts == 0)
 		return true;
-	size_t offered = 0;
-	for (int i = 0; i < parts; i++)
-		offered += iov[i].iov_len;
 	ssize_t n = stream_write(device->guest_stream, iov, parts);
 	if (n < 0) /* its `gone` follows, and throws the queue away */
 		return false;
 	input_consume(&device->input, (size_t)n);
 	device->input_bytes += (uint64_t)n;
-	device->guest_waiting = (size_t)n < offered;
+	device->guest_waiting = (size_t)n < iov_total(iov, parts);
 	return !device->guest_waiting;
 }
 

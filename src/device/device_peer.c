@@ -24,6 +24,15 @@ static void update_delivered(struct device *device)
 	device->params.slot->delivered = furthest;
 }
 
+/* Some reader came further, or left: what that makes possible. */
+static void moved_on(struct device *device)
+{
+	update_delivered(device);
+	device_resume_guest(device);
+	if (device->closing == CLOSE_FLUSHING)
+		device_close_step(device);
+}
+
 static void note_gap(struct peer *peer)
 {
 	uint64_t missed = reader_skip_lost(&peer->reader);
@@ -52,10 +61,7 @@ void device_pump_peers(struct device *device)
 		if (!(peer->reader.policy == READER_FILE && peer->reader.failing))
 			pump(peer);
 	}
-	update_delivered(device);
-	device_resume_guest(device);
-	if (device->closing == CLOSE_FLUSHING)
-		device_close_step(device);
+	moved_on(device);
 }
 
 void device_retry_expired(struct loop_timer *timer)
@@ -113,10 +119,7 @@ static void on_writable(void *consumer)
 	struct device *device = peer->device;
 	peer->reader.waiting = false;
 	pump(peer);
-	update_delivered(device);
-	device_resume_guest(device);
-	if (device->closing == CLOSE_FLUSHING)
-		device_close_step(device);
+	moved_on(device);
 }
 
 static void on_written(void *consumer, size_t done, int failure)
@@ -135,10 +138,7 @@ static void on_written(void *consumer, size_t done, int failure)
 		reader->failing = false;
 		pump(peer);
 	}
-	update_delivered(device);
-	device_resume_guest(device);
-	if (device->closing == CLOSE_FLUSHING)
-		device_close_step(device);
+	moved_on(device);
 }
 
 static void on_end_of_input(void *consumer)
@@ -160,12 +160,9 @@ static void on_gone(void *consumer, int reason, uint64_t unsent)
 	}
 	stream_close(peer->stream);
 	device_peer_free(peer);
-	update_delivered(device);
-	device_resume_guest(device);
 	device_attend_guest(device);
 	device_changed(device);
-	if (device->closing == CLOSE_FLUSHING)
-		device_close_step(device);
+	moved_on(device);
 }
 
 static const struct stream_sink peer_stream_sink = {

@@ -1,6 +1,8 @@
 /* A reader of the history; see reader.h. */
 #include "device/reader.h"
 
+#include "util/fd.h"
+
 void reader_init(struct reader *reader, struct history *history, struct stream *stream,
 	enum reader_policy policy, uint32_t patience_ms, uint64_t offset)
 {
@@ -17,9 +19,7 @@ static ssize_t offer(struct reader *reader, size_t *ret_offered)
 {
 	struct iovec iov[2];
 	int count = history_peek(reader->history, reader->offset, iov);
-	*ret_offered = 0;
-	for (int i = 0; i < count; i++)
-		*ret_offered += iov[i].iov_len;
+	*ret_offered = iov_total(iov, count);
 	return stream_write(reader->stream, iov, count);
 }
 

@@ -10,7 +10,6 @@
 
 #include "device/history.h"
 #include "stream/stream.h"
-#include "util/list.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,7 +22,6 @@ enum reader_policy {
 };
 
 struct reader {
-	struct list link; /* in the device's readers */
 	struct history *history;
 	struct stream *stream;
 	enum reader_policy policy;
@@ -62,7 +60,7 @@ bool reader_is_caught_up(const struct reader *reader);
 
 /*
  * Called after the history moved on: if bytes at the reader's offset were overwritten, it skips to
- * head - size/2 and returns exactly how many bytes it missed (0: none).
+ * half a ring before the head and returns exactly how many bytes it missed (0: none).
  */
 uint64_t reader_skip_lost(struct reader *reader);
 

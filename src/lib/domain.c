@@ -26,9 +26,8 @@ int library_error(const struct error *err, struct chardev_error *ret)
 }
 
 /* The first place in the document that is wrong. */
-static int first_error(struct diagnostics *diagnostics, struct error *err)
+static int first_error(const struct diagnostics *diagnostics, struct error *err)
 {
-	diagnostics_sort(diagnostics);
 	for (size_t i = 0; i < diagnostics->count; i++) {
 		const struct diagnostic *entry = &diagnostics->entries[i];
 		if (entry->severity != SEVERITY_ERROR)

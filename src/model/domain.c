@@ -9,9 +9,6 @@
 static void source_fini(struct source *source)
 {
 	switch (source->type) {
-	case SOURCE_PTY:
-		free(source->u.pty.path);
-		break;
 	case SOURCE_DEV:
 		free(source->u.dev.path);
 		break;
@@ -107,4 +104,11 @@ const struct device_config *domain_find_device(const struct domain *domain, cons
 		if (strcmp(domain->devices[i].alias, alias) == 0)
 			return &domain->devices[i];
 	return NULL;
+}
+
+/* The serials come first among a domain's devices. */
+const struct device_config *domain_resolve_alias(
+	const struct domain *domain, const struct device_config *device)
+{
+	return device->alias_of_serial >= 0 ? &domain->devices[device->alias_of_serial] : device;
 }

@@ -2,9 +2,9 @@
  * What a libvirt domain XML says of its character devices: plain values, no I/O, no loop.
  *
  * A `struct domain` is parsed from a document (parse.h), owns everything below it, and is not
- * changed afterwards except by the live-document code, which fills in run-time facts on its own
- * copy of the XML. The grammar and its defaults are libvirt 9.0's; the manual chardev-xml(5) lists
- * where we differ. Text attributes are NULL when absent from the document.
+ * changed afterwards; what is only known while it runs is in document.h. The grammar and its
+ * defaults are libvirt 9.0's; the manual chardev-xml(5) lists where we differ. Text attributes are
+ * NULL when absent from the document.
  */
 #ifndef CHARDEV_MODEL_DOMAIN_H
 #define CHARDEV_MODEL_DOMAIN_H
@@ -87,15 +87,11 @@ struct seclabel {
 	char *model;
 	char *label;
 	enum tristate relabel;
-	enum tristate labelskip;
 };
 
 struct source {
 	enum source_type type;
 	union {
-		struct {
-			char *path;
-		} pty; /* live documents only */
 		struct {
 			char *path;
 		} dev;
@@ -259,8 +255,7 @@ struct extensions {
 
 struct device_config {
 	enum device_kind kind;
-	unsigned index; /* position among the devices of its kind, from 0 */
-	unsigned line;  /* of the element in the document */
+	unsigned line; /* of the element in the document */
 	/*
 	 * The device's name in its domain: the user's ("ua-..." or, in live documents, any) or the
 	 * one that libvirt would assign, kind and index ("serial0"). Never NULL.
@@ -296,10 +291,13 @@ struct domain *domain_free(struct domain *domain);
 /* The device of that alias, or NULL. A console that aliases a serial is found by its own alias. */
 const struct device_config *domain_find_device(const struct domain *domain, const char *alias);
 
-/* Names as they stand in XML: "serial", "pty", "connect", "telnets", "isa-serial", "virtio" ... */
+/* The device itself, but for a console that aliases a serial: that serial. */
+const struct device_config *domain_resolve_alias(
+	const struct domain *domain, const struct device_config *device);
+
+/* Names as they stand in XML: "serial", "pty", "telnets" ... */
 const char *device_kind_name(enum device_kind kind);
 const char *source_type_name(enum source_type type);
 const char *tcp_protocol_name(enum tcp_protocol protocol);
-const char *guest_port_type_name(enum guest_port_type type);
 
 #endif

@@ -68,11 +68,9 @@ static struct printed_device describe(
 	const struct domain *domain = printing->document->domain;
 	struct printed_device printed = {
 		.face = device,
-		.content = device,
+		.content = domain_resolve_alias(domain, device),
 		.live = printing->live,
 	};
-	if (device->alias_of_serial >= 0) /* the serials come first in a domain's devices */
-		printed.content = &domain->devices[device->alias_of_serial];
 	printed.running = find_running(printing, printed.content->alias);
 	return printed;
 }

@@ -140,9 +140,3 @@ const char *tcp_protocol_name(enum tcp_protocol protocol)
 {
 	return tcp_protocol_names[protocol];
 }
-
-const char *guest_port_type_name(enum guest_port_type type)
-{
-	const char *name = guest_port_names[type];
-	return name != NULL ? name : type == GUEST_PORT_PROCESS ? "process" : "default";
-}

@@ -147,7 +147,6 @@ static void name_devices(struct parsing *parsing)
 		struct device_list *list = &parsing->lists[kind];
 		for (size_t i = 0; i < list->count; i++) {
 			struct device_config *device = &list->devices[i];
-			device->index = (unsigned)i;
 			if (device->alias != NULL)
 				continue;
 			if (asprintf(&device->alias, "%s%zu", device_kind_names[kind], i) < 0) {

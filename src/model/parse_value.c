@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "model/device_config.h"
+#include "model/names.h"
 #include "model/parse.h"
 #include "model/xml.h"
 #include "util/strbuf.h"
@@ -78,9 +79,9 @@ int parse_word(struct parsing *parsing, const xmlNode *element, const char *attr
 	const char *text = xml_attribute(element, attribute);
 	if (text == NULL)
 		return absent;
-	for (size_t i = 0; i < count; i++)
-		if (names[i] != NULL && strcmp(names[i], text) == 0)
-			return (int)i;
+	int index = name_index(names, count, text);
+	if (index >= 0)
+		return index;
 	report_word(parsing, element, attribute, names, count, text);
 	return absent;
 }

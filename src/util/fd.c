@@ -27,14 +27,6 @@ int fd_set_nonblocking(int fd)
 	return 0;
 }
 
-int fd_set_cloexec(int fd)
-{
-	int flags = fcntl(fd, F_GETFD);
-	if (flags < 0 || fcntl(fd, F_SETFD, flags | FD_CLOEXEC) < 0)
-		return -errno;
-	return 0;
-}
-
 int fd_write_all(int fd, const void *bytes, size_t n)
 {
 	const char *at = bytes;

@@ -12,9 +12,8 @@
 /* Closes fd unless it is negative; keeps errno. Returns -1: `fd = fd_close(fd);`. */
 int fd_close(int fd);
 
-/* Sets O_NONBLOCK, or FD_CLOEXEC. 0 or a negative errno. */
+/* Sets O_NONBLOCK. 0 or a negative errno. */
 int fd_set_nonblocking(int fd);
-int fd_set_cloexec(int fd);
 
 /*
  * Writes all n bytes, waiting as long as it takes (EINTR and short writes are handled).

@@ -1,8 +1,6 @@
 /* A NULL-terminated list of strings; see strlist.h. */
 #include "util/strlist.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,16 +31,6 @@ void strlist_take(struct strlist *list, char *text)
 void strlist_add(struct strlist *list, const char *text)
 {
 	strlist_take(list, strdup(text));
-}
-
-void strlist_addf(struct strlist *list, const char *format, ...)
-{
-	char *text;
-	va_list args;
-	va_start(args, format);
-	int n = vasprintf(&text, format, args);
-	va_end(args);
-	strlist_take(list, n < 0 ? NULL : text);
 }
 
 void strlist_fini(struct strlist *list)

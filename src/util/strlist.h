@@ -18,8 +18,6 @@ struct strlist {
 #define STRLIST_INIT ((struct strlist){0})
 
 void strlist_add(struct strlist *list, const char *text);
-void strlist_addf(struct strlist *list, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
 /* Takes `text` over (free()d by the list); NULL counts as a failed allocation. */
 void strlist_take(struct strlist *list, char *text);
 
