@@ -55,7 +55,7 @@ struct run {
 	struct terminal *terminal; /* NULL once closed */
 	struct vmm vmm;
 	struct rlimit files; /* the limit we were started with: the VMM's */
-	bool stopping;       /* the VMM was told to end */
+	bool stopping;       /* somebody wants the end */
 	bool closing;
 	int status;
 };
@@ -82,15 +82,17 @@ static void end(struct run *run)
 /* A person or a supervisor wants the end; the second time at once. */
 static void stop(struct run *run, int number)
 {
+	bool again = run->stopping;
+	run->stopping = true;
 	if (run->closing) {
 		/* Even the orderly end, which is bounded, is too slow for them. */
-		exit(run->status != 0 ? run->status : 1);
+		if (again)
+			exit(run->status != 0 ? run->status : 1);
 	} else if (run->vmm.pid == 0) {
 		end(run);
-	} else if (run->stopping) {
+	} else if (again) {
 		vmm_signal(&run->vmm, SIGKILL);
 	} else {
-		run->stopping = true;
 		vmm_signal(&run->vmm, number);
 		loop_timer_start(&run->kill_timer, STOP_MS);
 	}
@@ -341,8 +343,8 @@ static int begin(struct run *run, struct error *err)
 	fprintf(stderr,
 		"chardev: serving %s until SIGINT or SIGTERM; \"chardev qemu\" prints what "
 		"attaches "
-		"QEMU to it\r\n",
-		domain_of(run)->name);
+		"QEMU to it%s",
+		domain_of(run)->name, terminal_newline());
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 /* BREAK through QMP, in its place among the bytes; see run_break.h. */
 #include "cli/run_break.h"
 
+#include "cli/terminal.h"
 #include "util/fd.h"
 #include "vmm/qmp.h"
 
@@ -49,9 +50,8 @@ static void finish(struct pending *pending)
 
 static void complain(const struct pending *pending, const char *reason)
 {
-	/* With a carriage return: the terminal may be in raw mode. */
-	fprintf(stderr, "chardev: %s: BREAK not sent: %s\r\n",
-		device_config(pending->device)->alias, reason);
+	fprintf(stderr, "chardev: %s: BREAK not sent: %s%s", device_config(pending->device)->alias,
+		reason, terminal_newline());
 }
 
 static void on_answer(void *user, int status, const char *reason)

@@ -32,6 +32,9 @@ struct stream *terminal_stream(struct terminal *terminal);
 /* Whether it is in raw mode: keys have their meanings. */
 bool terminal_is_raw(const struct terminal *terminal);
 
+/* How a line of ours ends: a terminal in raw mode needs the carriage return. */
+const char *terminal_newline(void);
+
 /* Puts the mode back now, if there is one to put back. Safe in a signal handler. */
 void terminal_restore(void);
 

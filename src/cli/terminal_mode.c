@@ -33,6 +33,11 @@ void terminal_restore(void)
 	errno = saved_errno;
 }
 
+const char *terminal_newline(void)
+{
+	return mode.fd != 0 ? "\r\n" : "\n";
+}
+
 /* Gives the crash to whom it would have gone: the kernel, or a sanitizer. */
 static void on_crash(int number, siginfo_t *info, void *context)
 {

@@ -33,7 +33,10 @@ static int add_pipe(struct qemu_build *build, const struct qemu_port *port, stru
 static int add_socket(struct qemu_build *build, const struct qemu_port *port, struct strbuf *sb)
 {
 	qemu_add_value(sb, "path", port->path);
-	/* Without reconnect= QEMU would not come back after an end of ours. */
+	/*
+	 * Without reconnect= QEMU would not come back after an end of ours. From 9.2 on it prefers
+	 * reconnect-ms=, which 7.2 does not know.
+	 */
 	strbuf_add(sb, port->listens ? ",server=off,reconnect=1" : ",server=on,wait=off");
 	return 0;
 }

@@ -3,7 +3,6 @@
 Most VMMs here are small shell scripts; the last tests boot a real guest.
 """
 
-import json
 import os
 import pty
 import re
@@ -14,7 +13,7 @@ import termios
 
 import pytest
 
-from guestkit import CHARDEV, Peer, initramfs, kernel, wait_file
+from guestkit import CHARDEV, Peer, Qmp, initramfs, kernel
 
 NULL = "<serial type='null'/>"
 STDIO = "<serial type='null'><chardev:guest type='stdio'/></serial>"
@@ -301,7 +300,7 @@ def test_the_console_on_dev_null(runner):
 ])
 def test_which_device_is_the_console(runner, devices, args, alias):
     process = runner.start(devices, "--console", *args, "--",
-                           runner.script("echo \"this is it\" >$1.out; read x <$1.in; exit $x"),
+                           runner.script("exec 3>$1.out 4<$1.in; echo \"this is it\" >&3; read x <&4; exit $x"),
                            "{%s}" % alias, stdin=subprocess.PIPE)
     process.output.read_until(b"this is it\n")
     process.input.write(b"9\n")
@@ -481,18 +480,15 @@ def test_chardev_qemu_prints_what_run_appends(runner):
 
 @pytest.mark.parametrize("more", [[], ["-nographic"], ["-nodefaults"]])
 def test_a_real_qemu_takes_the_arguments(runner, more):
+    own = runner.kit.listen("own.qmp")
     process = runner.start(EVERYTHING, "--", "qemu-system-x86_64", "-accel", "tcg", "-m", "64", "-S",
-                           *more)
-    runner.table(process)  # all stands
-    path = os.path.join(runner.run_dir, "vm", "qmp.sock")
-    wait_file(path)
-    monitor = Peer.unix(path)
-    assert b"QMP" in monitor.read_until(b"\n")
-    for command in ("qmp_capabilities", "query-chardev"):
-        monitor.write(json.dumps({"execute": command}).encode())
-        answer = json.loads(monitor.read_until(b"\n"))
-    chardevs = {entry["label"]: entry["filename"] for entry in answer["return"]}
-    monitor.close()
+                           "-qmp", "unix:" + own.path, *more)
+    monitor = Qmp(own.accept(process=process), process)
+    chardevs = {entry["label"]: entry["filename"] for entry in monitor.command("query-chardev")}
+    del chardevs["compat_monitor0"]
+    # Ours answers beside the person's.
+    ours = Qmp(runner.kit.keep(Peer.unix(os.path.join(runner.run_dir, "vm", "qmp.sock"))), process)
+    assert ours.command("query-status")["status"] == "prelaunch"
     kinds = {name: what.split(":")[-2 if what.startswith("disconnected") else 0]
              for name, what in chardevs.items()}
     assert kinds.pop("chardevqmp") == "unix"
@@ -531,3 +527,65 @@ def test_a_guest_and_its_console(runner):
     runner.nothing_left()
 
 
+
+
+def test_a_break_that_cannot_be_sent_is_told_and_input_goes_on(runner):
+    t = terminal(runner, "<serial type='null'/>", "--", runner.script(
+        "exec 3>$1.out 4<$1.in; echo ready >&3; read x <&4; echo \"got <$x>\" >&3; read x <&4", "other"),
+                 "{serial0}")
+    t.peer.read_until(b"ready\n")
+    t.type(b"\x1ebafter\n")  # no QEMU, no monitor
+    t.peer.read_until(b"got <after>")
+    assert "serial0: BREAK not sent: cannot connect to " in t.process.log()
+    t.type(b"\x1d")
+    assert t.process.wait() == 143
+    runner.nothing_left()
+
+
+def test_a_break_waits_for_what_was_typed_before_it(runner):
+    """A VMM that does not read its input at once: the FIFO empties late, then comes the BREAK."""
+    script = runner.script(r"""
+exec /usr/bin/python3 -c '
+import os, socket, sys
+path = sys.argv[1]
+base = os.path.dirname(path)
+server = socket.socket(socket.AF_UNIX)
+server.bind(base + "/qmp.sock")
+server.listen()
+server.settimeout(0)
+fifo = os.open(path + ".in", os.O_RDWR)
+out = os.open(path + ".out", os.O_WRONLY)
+os.write(out, b"ready\n")
+sys.stdin = open("/dev/null")
+byte = os.read(fifo, 1)              # the rest stays: "bc"
+try:
+    server.accept()
+    os.write(out, b"too early\n")
+except BlockingIOError:
+    pass
+text = byte + os.read(fifo, 100)
+server.settimeout(20)
+client, _ = server.accept()          # the BREAK
+lines = client.makefile("rw", newline="\n")
+def say(x):
+    lines.write(x + "\n"); lines.flush()
+say("{\"QMP\": {}}")
+lines.readline(); say("{\"return\": {}, \"id\": 0}")
+command = lines.readline()
+os.set_blocking(fifo, False)
+try:
+    os.write(out, b"early input %r\n" % os.read(fifo, 100))
+except BlockingIOError:
+    pass
+os.set_blocking(fifo, True)
+say("{\"return\": {}, \"id\": 1}")
+os.write(out, b"%r %s %r\n" % (text, command.strip().encode(), os.read(fifo, 100)))
+' "$1"
+""", "other")
+    t = terminal(runner, "<serial type='null'/>", "--", script, "{serial0}")
+    t.peer.read_until(b"ready\n")
+    t.type(b"abc\x1ebd")
+    line = t.peer.read_until(b"b'd'\n")
+    assert b"early" not in line
+    assert b"b'abc' " in line and b"chardev-send-break" in line and b"charserial0" in line
+    assert t.process.wait() == 0
