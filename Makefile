@@ -2,7 +2,7 @@
 #
 #   make demo          boots a Linux guest whose devices stand on this host: talk to it, or pipe the output
 #   make test          every test, with the address and undefined behaviour sanitizers
-#   make test-long     the same with full counts and soak
+#   make test-long     the same with full counts, ten minutes of soak, and fuzzing
 #   make check-format  whether clang-format would change a file
 #   make tidy          clang-tidy
 #   make clean         removes the builds

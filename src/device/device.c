@@ -61,6 +61,9 @@ static int open_history(struct device *device, struct error *err)
 		return code;
 	state_recover(slot, &device->history);
 	slot->capacity = device->history.capacity;
+	/* What a killed process left is believed as far as it can be true. */
+	if (slot->delivered > device->history.head)
+		slot->delivered = device->history.head;
 	device->delivered_settled = slot->delivered;
 	return 0;
 }

@@ -59,6 +59,10 @@ static int check_header(int fd, const char *path, size_t *ret_slots, struct erro
 			"%s has state version %" PRIu32 ", this program reads %d: run the program "
 			"that wrote it, or remove the file",
 			path, header.version, STATE_VERSION);
+	struct stat st;
+	if (fstat(fd, &st) < 0 || (uint64_t)st.st_size < ((uint64_t)header.slot_count + 1) *
+								 sizeof(struct state_slot))
+		return error_set(err, -EINVAL, "%s is cut short; remove it", path);
 	*ret_slots = header.slot_count;
 	return 0;
 }

@@ -82,6 +82,10 @@ static void foreign_files_are_refused_by_name(void **state)
 	assert_int_equal(pwrite(fd, &newer, sizeof(newer), 16), sizeof(newer));
 	assert_int_equal(state_open(&st, path, 1, &err), -EPROTO);
 	assert_non_null(strstr(err.message, "version 2"));
+	uint32_t claims[] = {STATE_VERSION, UINT32_MAX};
+	assert_int_equal(pwrite(fd, claims, sizeof(claims), 16), sizeof(claims));
+	assert_int_equal(state_open(&st, path, 1, &err), -EINVAL);
+	assert_non_null(strstr(err.message, "cut short"));
 	close(fd);
 	unlink(path);
 }
