@@ -128,5 +128,7 @@ int device_peer_new(struct device *device, struct stream *stream, const struct p
 /* device_log.c: the raw log is one more peer, closed with them; it counts as one close */
 int device_log_open(struct device *device, struct error *err);
 void device_log_gap(struct device *device, const struct peer *peer, uint64_t missed);
+/* The log's file took bytes: its index may take what it could not before. */
+void device_log_written(struct device *device);
 
 #endif

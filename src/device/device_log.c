@@ -116,3 +116,8 @@ void device_log_gap(struct device *device, const struct peer *peer, uint64_t mis
 	slot->log_base += missed;
 	log_index_gap(device->log->index, log_offset, peer->reader.offset, missed);
 }
+
+void device_log_written(struct device *device)
+{
+	log_index_flush(device->log->index);
+}

@@ -136,6 +136,8 @@ static void on_written(void *consumer, size_t done, int failure)
 		loop_timer_start(&device->retry_timer, POLICY_FILE_RETRY_MS);
 	} else {
 		reader->failing = false;
+		if (peer->is_log)
+			device_log_written(device);
 		pump(peer);
 	}
 	moved_on(device);

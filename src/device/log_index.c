@@ -33,6 +33,7 @@ struct log_index {
 	size_t writing_count;
 	int failure;
 	bool in_flight;
+	bool again; /* asked for while one was in flight, which may fail for what is over by now */
 	struct loop_task close_task;
 	bool closing;
 	void (*closed)(void *user);
@@ -118,7 +119,7 @@ static void wrote_gaps(struct loop_job *job)
 		for (size_t i = 0; i < newer_count; i++)
 			add(index, &newer[i]);
 	}
-	if (index->failure == 0 && index->waiting_count > 0)
+	if (index->failure == 0 || index->again)
 		log_index_flush(index);
 	if (index->closing && !index->in_flight)
 		loop_task_post(&index->close_task);
@@ -126,6 +127,7 @@ static void wrote_gaps(struct loop_job *job)
 
 void log_index_flush(struct log_index *index)
 {
+	index->again = index->in_flight;
 	if (index->in_flight || index->waiting_count == 0)
 		return;
 	memcpy(index->writing, index->waiting, sizeof(index->writing));

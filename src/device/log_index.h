@@ -28,7 +28,7 @@ struct log_index *log_index_new(struct loop *loop, const char *path);
 void log_index_gap(
 	struct log_index *index, uint64_t log_offset, uint64_t history_offset, uint64_t missed);
 
-/* Tries again to write what waits. */
+/* Tries again to write what waits: the log could be written, so its disk has space again. */
 void log_index_flush(struct log_index *index);
 
 /* Releases one that was never used; takes NULL. */

@@ -34,6 +34,8 @@ def guest(module_kit, domain):
     """One guest: ttyS0 on a UNIX socket, ttyS1 on TCP, a channel on a UNIX socket."""
     guest = module_kit.boot(prefix=domain.run_prefix())
     wait_file(domain.runtime_path("live.xml"))
+    for device in ("ttyS0", "ttyS1", "org.chardev.0"):
+        guest.ask("open", device)
     return guest
 
 
@@ -45,7 +47,6 @@ def connect(kit, domain, device):
 @pytest.mark.parametrize("device", ["ttyS0", "ttyS1", "org.chardev.0"])
 def test_who_writes_and_closes_at_once_is_heard_to_the_end(module_kit, domain, guest, device):
     size = 100000
-    guest.ask("open", device)
     client = connect(module_kit, domain, device)
     # It reads all that it gets first: closing on unread output is what makes TCP throw input away.
     sent = guest.start("send", device, 1000, 1)

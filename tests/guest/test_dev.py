@@ -64,10 +64,34 @@ class Inner:
     def port(self, alias, way):
         return "%s/%s.%s" % (self.dir, alias, way)
 
+    def kill(self):
+        """At the end of a test, however it ended: the next one starts from nothing."""
+        if self.request.answer is None:
+            self.guest.start("sh", "kill -KILL $(cat %s/lock)" % self.dir).wait()
+            self.request.wait()
+            self.guest.sh("rm -rf /tmp/run /var/lock/*")
+        for alias in ("serial0", "parallel0"):
+            for way in ("in", "out"):
+                self.guest.start("close", self.port(alias, way)).wait()
+
     def stop(self):
         self.guest.sh("kill -TERM $(cat %s/lock)" % self.dir)
         assert self.request.result() == ["0"], self.output()
         self.guest.sh("! test -e " + self.dir)
+
+
+@pytest.fixture
+def serve(guest):
+    """serve(DEVICES) starts an Inner that ends with the test."""
+    inners = []
+
+    def start(devices, **options):
+        inners.append(Inner(guest, devices, **options))
+        return inners[-1]
+
+    yield start
+    for inner in inners:
+        inner.kill()
 
 
 def serial(path, more=""):
@@ -87,20 +111,18 @@ def pass_through(guest, inner, send, receive, size, seed):
     assert received.result() == checksum
 
 
-def test_a_uart_in_loop_back_gives_back_every_byte(guest, report):
+def test_a_uart_in_loop_back_gives_back_every_byte(guest, serve, report):
     guest.ask("modem", "ttyS1", "+loop")
-    inner = Inner(guest, serial("/dev/ttyS1"))
+    inner = serve(serial("/dev/ttyS1"))
     assert "loop=1" in guest.ask("modem", "ttyS1")
     pass_through(guest, inner, inner.port("serial0", "out"), inner.port("serial0", "in"), 64 * KIB, 1)
     guest.ask("modem", "ttyS1", "-loop")
-    for way in ("in", "out"):
-        guest.ask("close", inner.port("serial0", way))
     inner.stop()
     guest.ask("close", "ttyS1")
 
 
-def test_a_serial_line_passes_bytes_both_ways(guest, module_kit):
-    inner = Inner(guest, serial("/dev/ttyS0"))
+def test_a_serial_line_passes_bytes_both_ways(guest, serve, module_kit):
+    inner = serve(serial("/dev/ttyS0"))
     line = Peer.unix(module_kit.path("com1"))
     checksum = [str(64 * KIB), crc(stream(2, 64 * KIB))]
     sent = guest.start("send", inner.port("serial0", "out"), 64 * KIB, 2)
@@ -110,8 +132,6 @@ def test_a_serial_line_passes_bytes_both_ways(guest, module_kit):
     line.write(stream(2, 64 * KIB))
     assert received.result() == checksum
     line.close()
-    for way in ("in", "out"):
-        guest.ask("close", inner.port("serial0", way))
     inner.stop()
 
 
@@ -123,12 +143,12 @@ def uart_settings(guest, wanted, count):
     wait_file(guest.process.log_path, is_set)
 
 
-def test_line_settings_are_set_and_given_back(guest):
+def test_line_settings_are_set_and_given_back(guest, serve):
     # Kept open all along, so that what is given back can be seen; these are the odd ones found before.
     guest.sh("stty -F /dev/ttyS1 sane 9600 cs8 -parenb -cstopb -crtscts hupcl igncr -echo")
     hold = guest.start("sh", "exec cat <>/dev/ttyS1 >/dev/null")
     before = guest.sh("stty -F /dev/ttyS1 -g")
-    inner = Inner(guest, serial("/dev/ttyS1", LINE))
+    inner = serve(serial("/dev/ttyS1", LINE))
     now = guest.sh("stty -F /dev/ttyS1 -a")
     for word in ("speed 38400 baud", " parenb", "-parodd", " cs7", " cstopb", " crtscts", "-icanon",
                  "-echo", "-opost", " parmrk", " inpck", "-ixon", "-isig", "-igncr", " clocal"):
@@ -139,17 +159,17 @@ def test_line_settings_are_set_and_given_back(guest):
     hold.cancel()
 
 
-def test_a_line_that_the_driver_cannot_do_is_refused(guest):
-    inner = Inner(guest, serial("/dev/ttyS1", "<chardev:line speed=\"3000000\"/>"), wait=False)
+def test_a_line_that_the_driver_cannot_do_is_refused(guest, serve):
+    inner = serve(serial("/dev/ttyS1", "<chardev:line speed=\"3000000\"/>"), wait=False)
     assert inner.request.result() == ["1"]
     assert re.search(r"ttyS1.*cannot do 3000000 8N1.*chardev:line", inner.output()), inner.output()
 
 
-def test_the_line_is_locked_while_it_is_open(guest):
+def test_the_line_is_locked_while_it_is_open(guest, serve):
     guest.sh("chmod 666 /dev/ttyS1")
     other = "as --reuid 1000 --regid 1000 --clear-groups stty -F /dev/ttyS1 2>&1"
     guest.sh(other)
-    inner = Inner(guest, serial("/dev/ttyS1"))
+    inner = serve(serial("/dev/ttyS1"))
     # As HDB UUCP has it: ten characters of process number and a newline.
     pid = int(guest.sh("cat %s/lock" % inner.dir))
     assert guest.sh("cat " + LOCK % "ttyS1") == "%10d" % pid
@@ -159,7 +179,7 @@ def test_the_line_is_locked_while_it_is_open(guest):
     assert refused.result() == ["1"]
     assert "busy" in " ".join(refused.out)
     # And another one like us says who has it.
-    second = Inner(guest, serial("/dev/ttyS1"), name="second", wait=False)
+    second = serve(serial("/dev/ttyS1"), name="second", wait=False)
     assert second.request.result() == ["1"]
     assert "\"/dev/ttyS1\" is in use by process %d" % pid in second.output()
     assert "%10d" % pid == guest.sh("cat " + LOCK % "ttyS1")
@@ -169,9 +189,9 @@ def test_the_line_is_locked_while_it_is_open(guest):
     guest.sh(other)
 
 
-def test_a_stale_lock_is_no_obstacle(guest):
+def test_a_stale_lock_is_no_obstacle(guest, serve):
     guest.sh("printf '%10d\\n' 99999 >" + LOCK % "ttyS1")
-    inner = Inner(guest, serial("/dev/ttyS1"))
+    inner = serve(serial("/dev/ttyS1"))
     assert int(guest.sh("cat " + LOCK % "ttyS1")) == int(guest.sh("cat %s/lock" % inner.dir))
     inner.stop()
     guest.sh("! test -e " + LOCK % "ttyS1")
@@ -181,10 +201,10 @@ QMP_STAND_IN = """echo "{\\"QMP\\": {}}"; while read -r line; do echo "$line" >>
 id=${line##*\\"id\\":}; echo "{\\"return\\": {}, \\"id\\": ${id%%\\}*}}"; done"""
 
 
-def test_a_break_on_the_line_comes_through_in_its_place(guest, module_kit):
+def test_a_break_on_the_line_comes_through_in_its_place(guest, serve, module_kit):
     # The inner VMM is a stand-in that notes what its monitor is asked for.
     guest.sh("echo '%s' >/tmp/qmp.sh" % QMP_STAND_IN.replace("\n", "; "))
-    inner = Inner(guest, serial("/dev/ttyS1"))
+    inner = serve(serial("/dev/ttyS1"))
     monitor = guest.start("sh", "exec socat -dd UNIX-LISTEN:%s/qmp.sock,fork EXEC:\"sh /tmp/qmp.sh\" 2>&1"
                           % inner.dir)
     wait_line(monitor, "listening on")
@@ -202,7 +222,6 @@ def test_a_break_on_the_line_comes_through_in_its_place(guest, module_kit):
     assert asked.count("chardev-send-break") == 1
     monitor.cancel()
     line.close()
-    guest.ask("close", inner.port("serial0", "in"))
     inner.stop()
 
 
@@ -213,9 +232,9 @@ def port_of(guest, device):
     return path.split("/")[4]
 
 
-def test_a_port_is_unplugged_and_plugged_again(guest, module_kit, report):
+def test_a_port_is_unplugged_and_plugged_again(guest, serve, module_kit, report):
     tty = port_of(guest, "pci")
-    inner = Inner(guest, serial("/dev/" + tty))
+    inner = serve(serial("/dev/" + tty))
     out, way_in = inner.port("serial0", "out"), inner.port("serial0", "in")
     line = Peer.unix(module_kit.path("plug"))
     for round_number in range(2):
@@ -240,21 +259,18 @@ def test_a_port_is_unplugged_and_plugged_again(guest, module_kit, report):
         assert port_of(guest, "pci") == tty
         assert guest.sh("cat " + LOCK % tty) == "%10d" % int(guest.sh("cat %s/lock" % inner.dir))
     line.close()
-    for path in (out, way_in):
-        guest.ask("close", path)
     inner.stop()
     guest.sh("! test -e " + LOCK % tty)
 
 
 @pytest.mark.parametrize("path", ["/dev/parport0", "/dev/lp0"])
-def test_a_parallel_port_sends_every_byte(guest, module_kit, report, path):
+def test_a_parallel_port_sends_every_byte(guest, serve, module_kit, report, path):
     printer = Peer.unix(module_kit.path("lpt"))
-    inner = Inner(guest, parallel(path))
+    inner = serve(parallel(path))
     sent = guest.start("send", inner.port("parallel0", "out"), 16 * KIB, 9)
     assert printer.read_exactly(16 * KIB) == stream(9, 16 * KIB)
     assert sent.result() == [str(16 * KIB), crc(stream(9, 16 * KIB))]
     # The kernel's own driver may have it again afterwards.
-    guest.ask("close", inner.port("parallel0", "out"))
     inner.stop()
     guest.sh("echo again >/dev/lp0")
     assert printer.read_exactly(6) == b"again\n"
@@ -276,8 +292,8 @@ def test_a_parallel_port_sends_every_byte(guest, module_kit, report, path):
     (parallel("/dev/parport9"), 'cannot find "/dev/parport9": No such file or directory; plug the device '
                                 'in, or name another path'),
 ])
-def test_a_device_of_another_kind_is_refused_by_name(guest, device, reason):
-    inner = Inner(guest, device, wait=False)
+def test_a_device_of_another_kind_is_refused_by_name(guest, serve, device, reason):
+    inner = serve(device, wait=False)
     assert inner.request.result() == ["1"]
     assert len(inner.request.out) == 1, inner.output()
     assert inner.output().endswith(reason)
