@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct member {
 	struct active_domain *active;
@@ -125,11 +124,8 @@ static void on_end_task(struct loop_task *task)
 	const struct active_listener *listener = active->listener;
 	void *user = active->user;
 	bool orphan = active->orphan;
-	char path[RUNTIME_PATH_SIZE];
 	domain_log_free(active->domain_log);
 	state_close(&active->state);
-	if (runtime_path(&active->runtime, "state", path, sizeof(path)) == 0)
-		unlink(path);
 	guest_witness_fini(&active->witness);
 	runtime_sweep(&active->runtime);
 	runtime_close(&active->runtime);

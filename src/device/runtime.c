@@ -293,26 +293,13 @@ int runtime_open(struct runtime *runtime, const char *domain_name, const char *r
 
 /* ---- writing and removing ------------------------------------------------------------------- */
 
-static int remember(struct runtime *runtime, const char *leaf)
-{
-	for (int i = 0; i < RUNTIME_MAX_WRITTEN; i++) {
-		char *entry = runtime->written[i];
-		if (entry[0] == '\0')
-			return format_path(entry, RUNTIME_LEAF_SIZE, "%s", leaf);
-		if (strcmp(entry, leaf) == 0)
-			return 0;
-	}
-	return -ENOSPC;
-}
-
-int runtime_write(struct runtime *runtime, const char *leaf, const char *text, struct error *err)
+int runtime_write(
+	const struct runtime *runtime, const char *leaf, const char *text, struct error *err)
 {
 	char path[RUNTIME_PATH_SIZE], fresh[RUNTIME_PATH_SIZE];
 	int code = runtime_path(runtime, leaf, path, sizeof path);
 	if (code == 0)
 		code = format_path(fresh, sizeof fresh, "%s/.%s.new", runtime->dir, leaf);
-	if (code == 0)
-		code = remember(runtime, leaf);
 	if (code < 0)
 		return error_set(
 			err, code, "cannot write %s/%s: %s", runtime->dir, leaf, error_text(code));
@@ -338,7 +325,8 @@ static bool ends_with(const char *name, const char *end)
 
 static bool is_ours(const char *name)
 {
-	static const char *const ends[] = {".in", ".out", ".sock", ".pty", ".ring", ".new"};
+	static const char *const ends[] = {
+		".in", ".out", ".sock", ".guest", ".pty", ".ring", ".new"};
 	static const char *const names[] = {"state", "live.xml"};
 	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
 		if (ends_with(name, ends[i]))
@@ -365,9 +353,6 @@ void runtime_close(struct runtime *runtime)
 	if (runtime->lock_fd < 0)
 		return;
 	char path[RUNTIME_PATH_SIZE];
-	for (int i = 0; i < RUNTIME_MAX_WRITTEN && runtime->written[i][0] != '\0'; i++)
-		if (runtime_path(runtime, runtime->written[i], path, sizeof path) == 0)
-			unlink(path);
 	/* Last: whoever sees the lock gone may come in. rmdir() then fails, which is right. */
 	if (runtime_path(runtime, LOCK_LEAF, path, sizeof path) == 0)
 		unlink(path);

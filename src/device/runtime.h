@@ -17,8 +17,6 @@ enum {
 	RUNTIME_PATH_SIZE = 160,
 	RUNTIME_NAME_SIZE = 64,
 	RUNTIME_NAME_MAX_PLAIN = 40, /* longer names are hashed */
-	RUNTIME_LEAF_SIZE = 32,      /* of a file for runtime_write(), with its NUL */
-	RUNTIME_MAX_WRITTEN = 4,
 };
 
 struct runtime {
@@ -32,7 +30,6 @@ struct runtime {
 	bool made_base;
 	bool made_log_dir;
 	int lock_fd;
-	char written[RUNTIME_MAX_WRITTEN][RUNTIME_LEAF_SIZE];
 };
 
 /* The default directories; overridden by --runtime-dir and --log-dir. */
@@ -53,17 +50,18 @@ int runtime_open(struct runtime *runtime, const char *domain_name, const char *r
 /* RUNTIME/NAME/LEAF; -ENAMETOOLONG when it does not fit. */
 int runtime_path(const struct runtime *runtime, const char *leaf, char *ret, size_t size);
 
-/* Writes the file RUNTIME/NAME/LEAF anew, atomically, mode 0600; removed by runtime_close(). */
-int runtime_write(struct runtime *runtime, const char *leaf, const char *text, struct error *err);
+/* Writes the file RUNTIME/NAME/LEAF anew, atomically, mode 0600. */
+int runtime_write(
+	const struct runtime *runtime, const char *leaf, const char *text, struct error *err);
 
 /*
- * Removes what an earlier process left for devices that are no longer there: every file in
- * RUNTIME/NAME that bears a name of ours. For a domain that ends for good, before runtime_close()
- * and after all its devices are closed.
+ * Removes every file in RUNTIME/NAME that bears a name of ours: the state, the live document, and
+ * what an earlier process left for devices that are no longer there. For a domain that ends for
+ * good, before runtime_close() and after all its devices are closed.
  */
 void runtime_sweep(const struct runtime *runtime);
 
-/* Removes what runtime_open and runtime_write made, and the directory if it is empty; unlocks. */
+/* Removes what runtime_open made, and the directory if it is empty; unlocks. */
 void runtime_close(struct runtime *runtime);
 
 #endif

@@ -117,6 +117,7 @@ static void everything_made_is_removed(void **state)
 	assert_string_equal(text, "second");
 	assert_false(exists(&runtime, ".live.xml.new"));
 
+	runtime_sweep(&runtime);
 	runtime_close(&runtime);
 	assert_int_equal(access(place->run, F_OK), -1);
 	assert_int_equal(access(place->log, F_OK), -1);
@@ -146,7 +147,7 @@ static void serve_elsewhere(const struct place *place, pid_t *ret_pid)
 	if (pid == 0) {
 		struct runtime theirs;
 		if (runtime_open(&theirs, "vm", place->run, place->log, NULL) == 0)
-			touch(&theirs, "gone.in");
+			touch(&theirs, "gone.in"), touch(&theirs, "gone.guest");
 		if (write(ready[1], "x", 1) == 1)
 			for (;;)
 				pause();
@@ -180,6 +181,7 @@ static void a_living_process_is_named_a_dead_one_replaced(void **state)
 	touch(&runtime, "kept.txt");
 	runtime_sweep(&runtime);
 	assert_false(exists(&runtime, "gone.in"));
+	assert_false(exists(&runtime, "gone.guest"));
 	assert_false(exists(&runtime, "state"));
 	assert_true(exists(&runtime, "lock"));
 	assert_true(exists(&runtime, "kept.txt")); /* not ours: neither is the directory then */
