@@ -97,14 +97,8 @@ static ssize_t write_borrowed(struct stream *stream, const struct iovec *iov, in
 		ps->want_writable = true;
 		return 0;
 	}
-	size_t room = MAX_WRITE;
-	ps->iov_count = 0;
-	for (int i = 0; i < count && room > 0; i++) {
-		size_t n = iov[i].iov_len < room ? iov[i].iov_len : room;
-		ps->iov[ps->iov_count++] = (struct iovec){iov[i].iov_base, n};
-		room -= n;
-	}
-	ps->iov_count = iov_skip(ps->iov, ps->iov_count, 0);
+	memcpy(ps->iov, iov, (size_t)count * sizeof(*iov));
+	ps->iov_count = iov_limit(ps->iov, count, MAX_WRITE);
 	ps->done = 0;
 	ps->failure = 0;
 	ps->in_flight = true;

@@ -142,18 +142,11 @@ int history_space(struct history *history, size_t limit, struct iovec iov[2])
 	}
 	if (history->capacity == 0)
 		return 0;
-	size_t at = history->head & (history->capacity - 1);
-	size_t to_end = history->capacity - at;
 	if (limit > history->capacity)
 		limit = history->capacity;
-	iov[0].iov_base = history->memory + at;
-	iov[0].iov_len = limit < to_end ? limit : to_end;
+	int parts = iov_of_ring(history->memory, history->capacity, history->head, limit, iov);
 	/* Before the first wrap there may be room to grow: end here, and grow at the next call. */
-	if (iov[0].iov_len == limit || !history->fixed)
-		return 1;
-	iov[1].iov_base = history->memory;
-	iov[1].iov_len = limit - to_end;
-	return 2;
+	return history->fixed ? parts : 1;
 }
 
 void history_commit(struct history *history, size_t n)
@@ -166,17 +159,7 @@ void history_commit(struct history *history, size_t n)
 int history_peek(const struct history *history, uint64_t offset, struct iovec iov[2])
 {
 	size_t n = (size_t)(history->head - offset);
-	if (n == 0)
-		return 0;
-	size_t at = offset & (history->capacity - 1);
-	size_t to_end = history->capacity - at;
-	iov[0].iov_base = history->memory + at;
-	iov[0].iov_len = n < to_end ? n : to_end;
-	if (n <= to_end)
-		return 1;
-	iov[1].iov_base = history->memory;
-	iov[1].iov_len = n - to_end;
-	return 2;
+	return iov_of_ring(history->memory, history->capacity, offset, n, iov);
 }
 
 unsigned char *history_at(struct history *history, uint64_t offset)

@@ -1,6 +1,8 @@
 /* The input queue; see input.h. */
 #include "device/input.h"
 
+#include "util/fd.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,26 +17,12 @@ void input_fini(struct input *input)
 	*input = (struct input){0};
 }
 
-static int span(const struct input *input, uint64_t from, size_t n, struct iovec iov[2])
-{
-	if (n == 0)
-		return 0;
-	size_t at = from % INPUT_SIZE;
-	size_t to_end = INPUT_SIZE - at;
-	iov[0].iov_base = input->memory + at;
-	iov[0].iov_len = n < to_end ? n : to_end;
-	if (n <= to_end)
-		return 1;
-	iov[1].iov_base = input->memory;
-	iov[1].iov_len = n - to_end;
-	return 2;
-}
-
 int input_space(struct input *input, struct iovec iov[2])
 {
 	if (input->memory == NULL && (input->memory = malloc(INPUT_SIZE)) == NULL)
 		return 0;
-	return span(input, input->head, INPUT_SIZE - (size_t)(input->head - input->tail), iov);
+	size_t room = INPUT_SIZE - (size_t)(input->head - input->tail);
+	return iov_of_ring(input->memory, INPUT_SIZE, input->head, room, iov);
 }
 
 void input_commit(struct input *input, size_t n)
@@ -54,7 +42,8 @@ bool input_mark(struct input *input, const struct stream_signal *signal)
 int input_peek(const struct input *input, struct iovec iov[2])
 {
 	uint64_t end = input->mark_count > 0 ? input->marks[0].offset : input->head;
-	return span(input, input->tail, (size_t)(end - input->tail), iov);
+	size_t n = (size_t)(end - input->tail);
+	return iov_of_ring(input->memory, INPUT_SIZE, input->tail, n, iov);
 }
 
 void input_consume(struct input *input, size_t n)

@@ -48,19 +48,6 @@ int guest_witness_look(struct guest_witness *witness, int fd, uint8_t *ret_byte)
 	return WITNESS_BYTES;
 }
 
-/* Cuts the parts to n bytes in all; returns how many parts are left. */
-static int limit_parts(struct iovec *iov, int count, size_t n)
-{
-	for (int i = 0; i < count; i++) {
-		if (iov[i].iov_len >= n) {
-			iov[i].iov_len = n;
-			return i + 1;
-		}
-		n -= iov[i].iov_len;
-	}
-	return count;
-}
-
 /*
  * Reads until the parts are full: a writer that made its end a packet pipe (O_DIRECT) cuts reads
  * short. Ends early only if somebody else reads the pipe too. How much came, or a negative errno.
@@ -94,7 +81,7 @@ ssize_t guest_witness_read(struct guest_witness *witness, int fd, struct stream 
 	size_t n = iov_total(iov, count);
 	if (n > (size_t)available)
 		n = (size_t)available;
-	count = limit_parts(iov, count, n);
+	count = iov_limit(iov, count, n);
 	if (stream->sink->intent != NULL) {
 		uint8_t byte = 0;
 		int found = guest_witness_look(witness, fd, &byte);

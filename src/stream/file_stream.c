@@ -9,6 +9,7 @@
 #include "util/fd.h"
 
 #include <poll.h>
+#include <string.h>
 #include <unistd.h>
 
 static struct file_stream *of(struct stream *stream)
@@ -110,14 +111,8 @@ static ssize_t write_borrowed(struct stream *stream, const struct iovec *iov, in
 		fs->want_writable = true;
 		return 0;
 	}
-	size_t room = FILE_STREAM_MAX_WRITE;
-	fs->iov_count = 0;
-	for (int i = 0; i < count && room > 0; i++) {
-		size_t n = iov[i].iov_len < room ? iov[i].iov_len : room;
-		fs->iov[fs->iov_count++] = (struct iovec){iov[i].iov_base, n};
-		room -= n;
-	}
-	fs->iov_count = iov_skip(fs->iov, fs->iov_count, 0);
+	memcpy(fs->iov, iov, (size_t)count * sizeof(*iov));
+	fs->iov_count = iov_limit(fs->iov, count, FILE_STREAM_MAX_WRITE);
 	fs->done = 0;
 	fs->failure = 0;
 	fs->in_flight = true;

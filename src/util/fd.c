@@ -90,3 +90,28 @@ size_t iov_total(const struct iovec *iov, int count)
 		total += iov[i].iov_len;
 	return total;
 }
+
+int iov_limit(struct iovec *iov, int count, size_t n)
+{
+	int kept = 0;
+	for (int i = 0; i < count && n > 0; i++) {
+		size_t part = iov[i].iov_len < n ? iov[i].iov_len : n;
+		if (part > 0)
+			iov[kept++] = (struct iovec){iov[i].iov_base, part};
+		n -= part;
+	}
+	return kept;
+}
+
+int iov_of_ring(char *ring, size_t size, uint64_t offset, size_t n, struct iovec ret[2])
+{
+	if (n == 0)
+		return 0;
+	size_t at = (size_t)(offset % size);
+	size_t to_end = size - at;
+	ret[0] = (struct iovec){ring + at, n < to_end ? n : to_end};
+	if (n <= to_end)
+		return 1;
+	ret[1] = (struct iovec){ring, n - to_end};
+	return 2;
+}

@@ -1,11 +1,12 @@
 /*
- * File descriptor helpers. Every descriptor of this project is close-on-exec and, where the loop
- * reads or writes it, non-blocking.
+ * File descriptor and iovec helpers. Every descriptor of this project is close-on-exec and, where
+ * the loop reads or writes it, non-blocking.
  */
 #ifndef CHARDEV_UTIL_FD_H
 #define CHARDEV_UTIL_FD_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -29,6 +30,12 @@ ssize_t fd_writev_nosigpipe(int fd, const struct iovec *iov, int count);
 
 /* Drops the first n bytes from an array of iovecs, in place; returns how many entries remain. */
 int iov_skip(struct iovec *iov, int count, size_t n);
+/* Cuts the array to its first n bytes, in place; returns how many entries remain, none empty. */
+int iov_limit(struct iovec *iov, int count, size_t n);
 size_t iov_total(const struct iovec *iov, int count);
+
+/* The n bytes from `offset` on in a ring of `size` bytes, n <= size, in up to two parts: how many.
+ */
+int iov_of_ring(char *ring, size_t size, uint64_t offset, size_t n, struct iovec ret[2]);
 
 #endif

@@ -56,6 +56,29 @@ static void iov_skip_crosses_entries(void **state)
 	assert_int_equal(iov_skip(iov, 1, 1), 0);
 }
 
+static void iov_limit_leaves_no_empty_entry(void **state)
+{
+	char a[4] = "abc";
+	struct iovec iov[3] = {{a, 1}, {a + 1, 0}, {a + 1, 2}};
+	assert_int_equal(iov_limit(iov, 3, 2), 2);
+	assert_ptr_equal(iov[1].iov_base, a + 1);
+	assert_int_equal(iov[1].iov_len, 1);
+	assert_int_equal(iov_limit(iov, 2, 0), 0);
+}
+
+static void iov_of_ring_wraps(void **state)
+{
+	char ring[8];
+	struct iovec iov[2];
+	assert_int_equal(iov_of_ring(ring, 8, 14, 0, iov), 0);
+	assert_int_equal(iov_of_ring(ring, 8, 14, 2, iov), 1);
+	assert_ptr_equal(iov[0].iov_base, ring + 6);
+	assert_int_equal(iov_of_ring(ring, 8, 14, 8, iov), 2);
+	assert_int_equal(iov[0].iov_len, 2);
+	assert_ptr_equal(iov[1].iov_base, ring);
+	assert_int_equal(iov[1].iov_len, 6);
+}
+
 static void write_to_nobody_raises_no_signal(void **state)
 {
 	int fds[2];
@@ -77,6 +100,8 @@ int main(void)
 		cmocka_unit_test(error_prefix_stands_before),
 		cmocka_unit_test(strbuf_grows_and_is_stolen),
 		cmocka_unit_test(iov_skip_crosses_entries),
+		cmocka_unit_test(iov_limit_leaves_no_empty_entry),
+		cmocka_unit_test(iov_of_ring_wraps),
 		cmocka_unit_test(write_to_nobody_raises_no_signal),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
