@@ -8,10 +8,9 @@
 #include "backend/pty_stream.h"
 
 #include "util/fd.h"
+#include "util/pty.h"
 
-#include <fcntl.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -19,41 +18,6 @@ static int poll_master(int master)
 {
 	struct pollfd p = {.fd = master, .events = POLLIN};
 	return poll(&p, 1, 0) < 0 ? 0 : p.revents;
-}
-
-/* The master's termios calls act on the slave. Written only if different: a write is an event. */
-static int make_raw(int master)
-{
-	struct termios now;
-	if (tcgetattr(master, &now) < 0)
-		return -errno;
-	struct termios raw = now;
-	cfmakeraw(&raw);
-	raw.c_cflag |= CREAD | CLOCAL;
-	raw.c_cc[VMIN] = 1;
-	raw.c_cc[VTIME] = 0;
-	bool same = raw.c_iflag == now.c_iflag && raw.c_oflag == now.c_oflag &&
-		    raw.c_cflag == now.c_cflag && raw.c_lflag == now.c_lflag;
-	return same || tcsetattr(master, TCSANOW, &raw) == 0 ? 0 : -errno;
-}
-
-static int open_slave(int master)
-{
-	return ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-}
-
-/* How many bytes nobody has read; they are gone from the pty afterwards. */
-static uint64_t take_back_unread(int master)
-{
-	uint64_t unread = 0;
-	int slave = open_slave(master);
-	if (slave < 0)
-		return 0;
-	char scratch[4096];
-	for (ssize_t n; (n = read(slave, scratch, sizeof(scratch))) > 0;)
-		unread += (uint64_t)n;
-	fd_close(slave);
-	return unread;
 }
 
 static void set_wanted(struct pty_stream *ps)
@@ -80,14 +44,14 @@ static void set_presence(struct pty_stream *ps, enum pty_presence presence)
 {
 	ps->presence = presence;
 	if (presence == PTY_LEFT)
-		make_raw(ps->master); /* the next client starts afresh, and nothing is echoed */
+		pty_make_raw(ps->master); /* the next client starts afresh, and nothing is echoed */
 	set_wanted(ps);
 }
 
 static void tell_gone(struct pty_stream *ps)
 {
 	set_presence(ps, PTY_GONE);
-	uint64_t unread = take_back_unread(ps->master);
+	uint64_t unread = pty_take_back_unread(ps->master);
 	if (!ps->base.closing)
 		ps->base.sink->gone(ps->base.consumer, 0, unread);
 }
@@ -136,9 +100,8 @@ static void on_ready(struct loop_poll *poll, int events)
 	struct pty_stream *ps = container_of(poll, struct pty_stream, poll);
 	if (ps->presence == PTY_IGNORED) {
 		if ((poll_master(ps->master) & POLLHUP) != 0) {
-			make_raw(ps->master);
-			tcflush(ps->master, TCIFLUSH);
-			take_back_unread(ps->master);
+			tcflush(ps->master, TCIFLUSH); /* what it typed, too, is nobody's */
+			pty_take_back_unread(ps->master);
 			set_presence(ps, PTY_ABSENT);
 		}
 		return;
@@ -247,7 +210,7 @@ void pty_stream_look(struct pty_stream *ps)
 		set_wanted(ps);
 		ps->arrived(ps);
 	} else if (ps->presence == PTY_ABSENT) {
-		make_raw(ps->master); /* it came, changed settings (stty) and left */
+		pty_make_raw(ps->master); /* it came, changed settings (stty) and left */
 	}
 }
 
@@ -256,11 +219,11 @@ int pty_stream_init(struct pty_stream *ps, struct loop *loop, int master,
 {
 	*ps = (struct pty_stream){.master = master, .arrived = arrived, .departed = departed};
 	/* Until a slave was opened once, the master says nothing of slaves being closed. */
-	int slave = open_slave(master);
+	int slave = pty_open_slave(master);
 	if (slave < 0)
-		return -errno;
+		return slave;
 	fd_close(slave);
-	int r = make_raw(master);
+	int r = pty_make_raw(master);
 	if (r == 0)
 		r = loop_poll_init(&ps->poll, loop, master, on_ready);
 	if (r < 0)

@@ -6,13 +6,14 @@
  * One stream for the port's life, on the master. That a VMM came shows by inotify on the slave
  * (nothing shows on the master); that all left, by the master's hang-up, which stays until the next
  * one comes: nothing is polled meanwhile. What a VMM wrote before it left can still be read; what
- * it did not read must be flushed, and that takes the slave, opened by ourselves for a moment.
+ * it did not read is taken back through the slave, opened by ourselves for a moment (util/pty.h).
  * A VMM that is replaced by the next one before the loop turns once is not noticed.
  *
  * A BREAK does not pass a pseudo terminal. pty(7), pts(4), ioctl_tty(2).
  */
 #include "guest/pty.h"
 #include "util/fd.h"
+#include "util/pty.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -22,7 +23,6 @@
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <termios.h>
 #include <unistd.h>
 
 struct pty_port {
@@ -47,16 +47,6 @@ struct pty_port {
 static struct pty_port *of_stream(struct stream *stream)
 {
 	return container_of(stream, struct pty_port, stream);
-}
-
-int guest_pty_make_raw(int fd)
-{
-	struct termios termios;
-	if (tcgetattr(fd, &termios) < 0)
-		return -errno;
-	cfmakeraw(&termios);
-	termios.c_cflag |= CLOCAL | CREAD;
-	return tcsetattr(fd, TCSANOW, &termios) < 0 ? -errno : 0;
 }
 
 /* Without a VMM the hang-up stays: nothing may be asked for. */
@@ -101,22 +91,10 @@ static void leave(struct pty_port *port)
 		arrive_if_there(port); /* the next one may have come meanwhile */
 }
 
-static void flush_input(struct pty_port *port)
-{
-	int unread = 0;
-	int slave = ioctl(port->fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-	if (slave < 0)
-		return;
-	if (ioctl(slave, FIONREAD, &unread) == 0)
-		port->input_dropped += (uint64_t)unread;
-	tcflush(slave, TCIFLUSH);
-	fd_close(slave);
-}
-
 static void hang_up(struct pty_port *port)
 {
 	port->leaving = true;
-	flush_input(port);
+	port->input_dropped += pty_take_back_unread(port->fd);
 	if ((events_now(port) & POLLIN) == 0)
 		leave(port);
 	else
@@ -296,10 +274,10 @@ static int open_master(struct pty_port *port)
 	int rc = ptsname_r(port->fd, port->slave, sizeof(port->slave));
 	if (rc != 0)
 		return -rc;
-	int slave = ioctl(port->fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	int slave = pty_open_slave(port->fd);
 	if (slave < 0)
-		return -errno;
-	rc = guest_pty_make_raw(slave);
+		return slave;
+	rc = pty_make_raw(slave);
 	if (rc == 0 && fchmod(slave, 0600) < 0)
 		rc = -errno;
 	fd_close(slave);

@@ -7,7 +7,4 @@
 int guest_pty_client_open(
 	const struct guest_params *params, struct guest_port **ret, struct error *err);
 
-/* No echo, no signals, no translation, whatever the modem lines say. 0 or a negative errno. */
-int guest_pty_make_raw(int fd);
-
 #endif

@@ -10,13 +10,13 @@
 #include "guest/pty.h"
 #include "stream/fd_stream.h"
 #include "util/fd.h"
+#include "util/pty.h"
 
 #include <assert.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
 #include <unistd.h>
 
 struct pty_client {
@@ -67,7 +67,7 @@ static int open_raw(const char *path)
 	int fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	int rc = guest_pty_make_raw(fd);
+	int rc = pty_make_raw(fd);
 	if (rc < 0) {
 		fd_close(fd);
 		return rc;

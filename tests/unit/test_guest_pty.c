@@ -152,21 +152,53 @@ static void killed_vmms_lose_nothing(void **state)
 	fake_free(device);
 }
 
+/* Types until nothing more is taken and none is on its way through the kernel; how many bytes. */
+static size_t fill(struct fake_device *device)
+{
+	static char bytes[5000];
+	struct iovec iov = {bytes, sizeof(bytes)};
+	size_t sent = 0;
+	do {
+		device->writables = 0;
+		for (ssize_t n; (n = stream_write(device->stream, &iov, 1)) > 0;)
+			sent += (size_t)n;
+		fake_assert_idle(device);
+	} while (device->writables > 0);
+	return sent;
+}
+
+static void unread_input_is_counted_to_the_byte(void **state)
+{
+	struct fake_device *device = opened();
+	struct guest_description description;
+	int vmm = vmm_open(device);
+	struct termios cooked;
+	fake_until(device, device->present);
+	size_t sent = fill(device);
+	assert_in_range(sent, 4096, 200000); /* more than FIONREAD knows */
+	assert_int_equal(tcgetattr(vmm, &cooked), 0);
+	cooked.c_lflag |= ICANON;
+	assert_int_equal(tcsetattr(vmm, TCSANOW, &cooked), 0);
+	close(vmm);
+	fake_until(device, !device->present);
+	device->port->ops->describe(device->port, &description);
+	assert_int_equal(description.input_dropped, sent);
+	vmm = vmm_open(device);
+	fake_until(device, device->present);
+	assert_int_equal(fake_type(device, "fresh"), 5);
+	assert_reads(vmm, "fresh");
+	close(vmm);
+	fake_free(device);
+}
+
 static void input_waits_for_the_vmm(void **state)
 {
 	struct fake_device *device = opened();
 	int vmm = vmm_open(device);
 	static char bytes[5000];
 	fake_until(device, device->present);
-	struct iovec iov = {bytes, sizeof(bytes)};
-	size_t sent = 0, got = 0;
-	ssize_t n;
-	while ((n = stream_write(device->stream, &iov, 1)) > 0)
-		sent += (size_t)n;
-	assert_int_equal(n, 0);
+	size_t sent = fill(device), got = 0;
 	assert_in_range(sent, 4095, 200000);
-	fake_assert_idle(device);
-	assert_int_equal(device->writables, 0);
 	struct pollfd wait = {vmm, POLLIN, 0};
 	while (got < sent) {
 		assert_int_equal(poll(&wait, 1, 20000), 1);
@@ -286,6 +318,7 @@ int main(void)
 		cmocka_unit_test(nothing_stale_and_nothing_lost),
 		cmocka_unit_test(the_next_vmm_comes_before_the_old_one_is_read),
 		cmocka_unit_test(killed_vmms_lose_nothing),
+		cmocka_unit_test(unread_input_is_counted_to_the_byte),
 		cmocka_unit_test(input_waits_for_the_vmm),
 		cmocka_unit_test(a_link_of_ours_is_replaced_and_a_file_refused),
 		cmocka_unit_test(the_vmms_terminal_is_found_again),
