@@ -21,7 +21,7 @@ void loop_timer_start(struct loop_timer *timer, uint64_t ms)
 	/* Between turns libuv's idea of now may be any age. */
 	if (!loop->running)
 		uv_update_time(&loop->uv);
-	/* libuv runs a timer of 0 that is set again by its own callback for ever, within one turn. */
+	/* libuv runs a timer of 0 that its own callback sets again for ever, within one turn. */
 	uv_timer_start(&timer->uv, on_expired, ms != 0 ? ms : 1, 0);
 	loop_touch(loop);
 }

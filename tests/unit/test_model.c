@@ -17,7 +17,7 @@ static struct document *parse(const char *devices)
 	int r = document_parse(xml, (size_t)n, &diagnostics, &document);
 	for (size_t i = 0; i < diagnostics.count; i++)
 		print_message(
-			"%u: %s\n", diagnostics.entries[i].line, diagnostics.entries[i].message);
+			"# %u: %s\n", diagnostics.entries[i].line, diagnostics.entries[i].message);
 	diagnostics_fini(&diagnostics);
 	assert_int_equal(r, 0);
 	return document;

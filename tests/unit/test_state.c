@@ -179,7 +179,7 @@ static void no_byte_is_lost_or_doubled_by_kills(void **state)
 	if (writer == 0)
 		write_for_ever(fifo[1]);
 	unsigned seed = (unsigned)time(NULL);
-	print_message("seed %u\n", seed);
+	print_message("# seed %u\n", seed);
 	for (unsigned i = 0; i < rounds(); i++) {
 		pid_t reader = fork();
 		if (reader == 0)
@@ -213,7 +213,7 @@ static void no_byte_is_lost_or_doubled_by_kills(void **state)
 		for (size_t j = 0; j < iov[i].iov_len; j++)
 			assert_int_equal(bytes[j], table[offset++ % PERIOD]);
 	}
-	print_message("%u kills, %" PRIu64 " bytes, 0 lost, 0 doubled\n", rounds(), history.head);
+	print_message("# %u kills, %" PRIu64 " bytes, 0 lost, 0 doubled\n", rounds(), history.head);
 	history_close(&history);
 	state_close(&st);
 	for (int i = 0; i < 2; i++) {
