@@ -13,6 +13,7 @@
 #include "cli/input.h"
 #include "cli/run_break.h"
 #include "cli/run_options.h"
+#include "cli/run_report.h"
 #include "cli/run_table.h"
 #include "cli/run_vmm.h"
 #include "cli/terminal.h"
@@ -52,6 +53,7 @@ struct run {
 	struct active_domain *active;
 	struct qemu_arguments qemu;
 	struct breaks *breaks;
+	struct report report;
 	struct terminal *terminal; /* NULL once closed */
 	struct vmm vmm;
 	struct rlimit files; /* the limit we were started with: the VMM's */
@@ -76,6 +78,7 @@ static void end(struct run *run)
 	if (run->breaks != NULL)
 		breaks_close(run->breaks);
 	run->breaks = NULL;
+	report_losses(&run->report);
 	active_domain_close(run->active);
 }
 
@@ -124,8 +127,9 @@ static bool on_guest_break(void *user, struct device *device)
 	return run->breaks != NULL && breaks_send(run->breaks, device);
 }
 
-static void on_changed(void *user)
+static void on_changed(void *user, struct device *device)
 {
+	report_changed(&((struct run *)user)->report, device);
 }
 
 static void on_closed(void *user)
@@ -336,6 +340,9 @@ static int begin(struct run *run, struct error *err)
 	code = breaks_new(run->loop, run->active, &run->qemu.chardev_ids, &run->breaks);
 	if (code < 0)
 		return error_set(err, code, "cannot prepare for BREAK: %s", error_text(code));
+	code = report_init(&run->report, run->loop, run->active);
+	if (code < 0)
+		return error_set(err, code, "out of memory");
 	run_table_print(run->active, stdout);
 	code = open_console(run, err);
 	if (code < 0 || options->vmm != NULL)
@@ -360,6 +367,7 @@ static void finish(struct run *run)
 	loop_timer_close(&run->kill_timer, NULL);
 	loop_drain(run->loop);
 	run->loop = loop_free(run->loop);
+	report_fini(&run->report);
 }
 
 static void serve(struct run *run)

@@ -93,13 +93,17 @@ static void on_live_task(struct loop_task *task)
 {
 	struct active_domain *active = container_of(task, struct active_domain, live_task);
 	bool outdated = false;
-	for (size_t i = 0; i < active->count; i++)
-		outdated |= active->members[i].changed && facts_changed(&active->members[i]);
+	for (size_t i = 0; i < active->count; i++) {
+		struct member *member = &active->members[i];
+		if (!member->changed)
+			continue;
+		outdated |= facts_changed(member);
+		active->listener->changed(active->user, member->device);
+	}
 	/* What cannot be written now is written with the next change. */
 	if (outdated && write_live(active, NULL) < 0)
 		for (size_t i = 0; i < active->count; i++)
 			active->members[i].facts = 0;
-	active->listener->changed(active->user);
 }
 
 /* ---- the devices' events --------------------------------------------------------------------- */

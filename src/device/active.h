@@ -16,8 +16,8 @@ struct active_listener {
 	 * waits for device_break_done(). False: it cannot be sent.
 	 */
 	bool (*guest_break)(void *user, struct device *device);
-	/* States changed, or paths did: then live.xml has been written anew. */
-	void (*changed)(void *user);
+	/* A device's state changed, or its paths did: then live.xml has been written anew. */
+	void (*changed)(void *user, struct device *device);
 	void (*closed)(void *user);
 };
 
