@@ -128,10 +128,13 @@ static void on_end_task(struct loop_task *task)
 	const struct active_listener *listener = active->listener;
 	void *user = active->user;
 	bool orphan = active->orphan;
+	/* What another version of this program left is a person's to keep or to remove. */
+	bool ours = active->state.memory != NULL;
 	domain_log_free(active->domain_log);
 	state_close(&active->state);
 	guest_witness_fini(&active->witness);
-	runtime_sweep(&active->runtime);
+	if (ours)
+		runtime_sweep(&active->runtime);
 	runtime_close(&active->runtime);
 	free(active->members);
 	free(active);

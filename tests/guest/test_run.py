@@ -589,3 +589,25 @@ os.write(out, b"%r %s %r\n" % (text, command.strip().encode(), os.read(fifo, 100
     assert b"early" not in line
     assert b"b'abc' " in line and b"chardev-send-break" in line and b"charserial0" in line
     assert t.process.wait() == 0
+
+
+def test_trouble_and_losses_are_told(runner, kit):
+    """A client too many is told when it comes, and what nobody took at the end."""
+    path = kit.path("s")
+    process, columns = runner.serve("<serial type='unix'><source mode='bind' path='%s'/>"
+                                    "<chardev:clients max='1'/></serial>" % path)
+    runner.row(process, columns)
+    first = Peer.unix(path)
+    first.write(b"typed to nobody")
+    Peer.unix(path).read_to_end()
+    vmm = Peer.fifos(os.path.join(runner.run_dir, "vm", "serial0"))
+    wfd = os.open(os.path.join(runner.run_dir, "vm", "serial0.out"), os.O_WRONLY)
+    os.write(wfd, b"here")
+    assert first.read_exactly(4) == b"here"
+    os.close(wfd)
+    vmm.close()
+    process.signal(signal.SIGTERM)
+    assert process.wait() == 0
+    told = [line for line in process.log().splitlines() if line.startswith("chardev: serial0: ")]
+    assert "<chardev:clients max=> allows no more" in told[0]
+    assert told[1:] == ["chardev: serial0: 15 bytes were typed that no guest took"]
