@@ -156,6 +156,9 @@ static void on_gone(void *consumer, int reason, uint64_t unsent)
 	if (reason != 0)
 		device_note_error(device, peer->name, error_text(reason));
 	if (!peer->no_output && !peer->is_log) {
+		/* What others put into a pipe, or a terminal's echo, is counted as unread, too. */
+		if (unsent > peer->reader.taken)
+			unsent = peer->reader.taken;
 		uint64_t reached = peer->reader.offset - unsent;
 		if (reached > device->delivered_settled)
 			device->delivered_settled = reached;

@@ -466,6 +466,22 @@ static void replay_follows_the_xml(void **state)
 	assert_int_equal(add_peer(PEER_LOSSY)->got_count, 0);
 }
 
+/* A pipe's unread bytes may be anybody's, a terminal's its own echo. */
+static void more_unsent_than_was_taken_is_not_believed(void **state)
+{
+	open_device(OVERFLOW_DEFAULT, -1);
+	guest_writes(50);
+	struct fake *a = add_peer(PEER_CLIENT);
+	a->base.sink->gone(a->base.consumer, 0, 0);
+	struct fake *b = add_peer(PEER_CLIENT);
+	guest_writes(100);
+	b->base.sink->gone(b->base.consumer, 0, 100000);
+	assert_int_equal(bench->slot.delivered, 50);
+	struct fake *c = add_peer(PEER_CLIENT);
+	assert_int_equal(c->got_count, 100);
+	assert_has(c, 0, 50, 100);
+}
+
 /* ---- who holds up the guest ------------------------------------------------------------------ */
 
 static void block_waits_for_the_reader_and_loses_nothing(void **state)
@@ -818,6 +834,7 @@ int main(void)
 		with_bench(every_peer_gets_every_byte),
 		with_bench(the_first_to_come_misses_nothing_later_ones_start_now),
 		with_bench(what_nobody_saw_is_kept_for_the_next),
+		with_bench(more_unsent_than_was_taken_is_not_believed),
 		with_bench(absent_peers_hold_nobody_up_and_losses_are_exact),
 		with_bench(replay_follows_the_xml),
 		with_bench(block_waits_for_the_reader_and_loses_nothing),
