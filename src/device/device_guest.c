@@ -15,6 +15,12 @@ static size_t ring_bound(const struct history *history)
 	return history->fixed ? history->capacity : history->size;
 }
 
+/* A stream has borrowed its bytes where the ring is: they must not be overwritten. */
+static bool is_pinned(const struct peer *peer)
+{
+	return peer->reader.borrowed != 0 && peer->abandoned == NULL;
+}
+
 /* How much may come in: up to where the slowest reader that may hold up the guest stands. */
 static size_t room(const struct device *device)
 {
@@ -23,8 +29,8 @@ static size_t room(const struct device *device)
 	uint64_t hold = UINT64_MAX;
 	list_for_each(link, &device->peers) {
 		const struct peer *peer = container_of(link, struct peer, link);
-		bool pinned = peer->reader.borrowed != 0 && peer->abandoned == NULL;
-		uint64_t holds = pinned ? peer->reader.offset : reader_holds(&peer->reader);
+		uint64_t holds =
+			is_pinned(peer) ? peer->reader.offset : reader_holds(&peer->reader);
 		if (!peer->no_output && holds < hold)
 			hold = holds;
 	}
@@ -71,18 +77,31 @@ static uint64_t remaining_ms(const struct device *device, const struct peer *pee
 	return used < reader->patience_ms ? reader->patience_ms - used : 0;
 }
 
-/* For the next of those who still hold up the guest; one whose patience is over does not. */
-static void arm_patience(struct device *device)
+/*
+ * Wakes up when a reader's patience is at its end, and not for one that holds up nobody any more:
+ * the clock has nothing to say about that one. But memory that it pins is left in `pinned_ms`.
+ */
+static void arm_patience(struct device *device, uint64_t pinned_ms)
 {
 	uint64_t next = UINT64_MAX;
 	list_for_each(link, &device->peers) {
 		const struct peer *peer = container_of(link, struct peer, link);
-		uint64_t left = remaining_ms(device, peer);
-		if (holds_back(device, peer) && left > 0 && left < next)
+		uint64_t left = is_pinned(peer) ? pinned_ms : UINT64_MAX;
+		if (reader_holds(&peer->reader) != UINT64_MAX)
+			left = remaining_ms(device, peer);
+		if (holds_back(device, peer) && left < next)
 			next = left;
 	}
 	if (next != UINT64_MAX)
 		loop_timer_start(&device->pause_timer, next);
+}
+
+static void note_who_holds(struct device *device)
+{
+	list_for_each(link, &device->peers) {
+		struct peer *peer = container_of(link, struct peer, link);
+		peer->holding = holds_back(device, peer);
+	}
 }
 
 static void pause_guest(struct device *device)
@@ -91,10 +110,14 @@ static void pause_guest(struct device *device)
 		return;
 	device->paused = true;
 	device->paused_since_ms = loop_now_ms(device->params.loop);
-	arm_patience(device);
+	note_who_holds(device);
+	arm_patience(device, 0);
 }
 
-/* Charges the time since the pause began, or was last charged, to those who caused it. */
+/*
+ * Charges the time since the pause began, or was last charged, to those who caused it: also to one
+ * that has just taken enough to end it, but not to one that has caught up.
+ */
 static void charge_pause(struct device *device)
 {
 	uint64_t now = loop_now_ms(device->params.loop);
@@ -103,9 +126,10 @@ static void charge_pause(struct device *device)
 	device->guest_paused_ms += spent;
 	list_for_each(link, &device->peers) {
 		struct peer *peer = container_of(link, struct peer, link);
-		if (holds_back(device, peer))
+		if (peer->holding && !reader_is_caught_up(&peer->reader))
 			peer->reader.held_ms += spent;
 	}
+	note_who_holds(device);
 }
 
 static void go_on(struct device *device)
@@ -113,7 +137,7 @@ static void go_on(struct device *device)
 	charge_pause(device);
 	device->paused = false;
 	loop_timer_stop(&device->pause_timer);
-	if (device->guest_stream != NULL)
+	if (device->guest_stream != NULL && device->closing < CLOSE_FLUSHING)
 		stream_read_start(device->guest_stream);
 }
 
@@ -155,14 +179,14 @@ void device_pause_expired(struct loop_timer *timer)
 			peer->reader.failing = true;
 			device_note_error(device, peer->name, "a write takes over 1 s");
 		}
-		pinned |= peer->reader.borrowed != 0 && peer->abandoned == NULL;
+		pinned |= is_pinned(peer);
 	}
 	if (pinned)
 		device_leave_memory(device);
 	if (room(device) > 0)
 		go_on(device);
 	else
-		arm_patience(device);
+		arm_patience(device, POLICY_FILE_RETRY_MS);
 }
 
 /* ---- the sink of the guest's stream ---------------------------------------------------------- */

@@ -32,8 +32,9 @@ struct peer {
 	bool is_log;
 	bool input_paused;   /* the input queue was full when it wanted to give more */
 	bool input_finished; /* it will give nothing more */
+	bool holding;        /* the guest is paused because of it, as of the last look */
 	uint64_t typed;
-	uint64_t write_started_ms;   /* of borrowed memory */
+	uint64_t write_started_ms;   /* of borrowed memory, or the wait for its turn */
 	struct abandoned *abandoned; /* where the borrowed memory stands, if not in the ring */
 	char name[PEER_NAME_SIZE];
 };

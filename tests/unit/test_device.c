@@ -9,6 +9,7 @@
 #include "device/device_internal.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -151,6 +152,7 @@ struct bench {
 	struct fake *peers[8];
 	size_t peer_count;
 	uint64_t written; /* by the guest */
+	uint64_t paused_ms;
 	bool attended;
 	unsigned guest_breaks;
 	bool breaks_take_time;
@@ -567,6 +569,51 @@ static void one_out_of_patience_does_not_hide_one_that_has_some(void **state)
 	assert_in_range(loop_now_ms(bench->loop) - before, 55, 2000);
 }
 
+static bool guest_was_paused_for_a_while(void)
+{
+	struct device_status status;
+	device_status(bench->device, &status);
+	return bench->guest_stream->reading || status.guest_paused_ms >= bench->paused_ms;
+}
+
+/* What it takes each time is enough for the guest to go on, and never all there is. */
+static void patience_is_a_total_for_a_reader_that_trickles(void **state)
+{
+	open_device(OVERFLOW_DROP, 100);
+	struct fake *slow = add_peer(PEER_CLIENT);
+	slow->quota = 0;
+	for (int i = 1; i <= 20 && guest_writes(2 * RING) < 2 * RING; i++) {
+		bench->paused_ms = 20 * (uint64_t)i;
+		turn_until(guest_was_paused_for_a_while);
+		fake_take(slow, RING / 8);
+	}
+	struct device_status status;
+	device_status(bench->device, &status);
+	assert_in_range(status.guest_paused_ms, 80, 250);
+	assert_int_equal(guest_writes(2 * RING), 2 * RING);
+}
+
+static void assert_no_wake_ups(void)
+{
+	struct pollfd loop = {.fd = loop_fd(bench->loop), .events = POLLIN};
+	for (int i = 0; i < 100 && poll(&loop, 1, 0) > 0; i++)
+		loop_turn(bench->loop);
+	assert_int_equal(poll(&loop, 1, 100), 0);
+}
+
+static void a_pause_costs_no_wake_ups(void **state)
+{
+	open_device(OVERFLOW_BLOCK, -1);
+	struct fake *file = add_peer(PEER_FILE), *stuck = add_peer(PEER_CLIENT);
+	stuck->quota = 0;
+	guest_writes(10);
+	fake_written(file, 0, -ENOSPC); /* its patience is over, and it is as far behind */
+	assert_int_equal(guest_writes(2 * RING), RING - 10);
+	assert_false(guest_reads());
+	assert_no_wake_ups();
+	assert_false(guest_reads());
+}
+
 static void a_reader_that_leaves_lets_the_guest_go_on(void **state)
 {
 	open_device(OVERFLOW_BLOCK, -1);
@@ -629,6 +676,20 @@ static void a_write_that_hangs_costs_an_exact_gap_and_no_wrong_byte(void **state
 	assert_has(file, hung, total - rest, rest);
 	assert_int_equal(reader(0).dropped, total - hung - rest);
 	assert_false(reader(0).failing);
+}
+
+/* Its patience is over before anybody has to wait. */
+static void a_write_that_hung_long_ago_holds_up_nobody(void **state)
+{
+	open_device(OVERFLOW_DROP, 0);
+	add_peer(PEER_FILE);
+	guest_writes(10);
+	container_of(bench->device->peers.next, struct peer, link)->write_started_ms -= 5000;
+	assert_int_equal(guest_writes(2 * RING), RING - 10);
+	uint64_t before = loop_now_ms(bench->loop);
+	turn_until(guest_reads);
+	assert_in_range(loop_now_ms(bench->loop) - before, 0, 500);
+	assert_int_equal(guest_writes(2 * RING), 2 * RING);
 }
 
 static bool file_was_tried_again(void)
@@ -841,10 +902,13 @@ int main(void)
 		with_bench(drop_without_patience_never_pauses),
 		with_bench(patience_is_a_total_and_ends_in_a_gap),
 		with_bench(one_out_of_patience_does_not_hide_one_that_has_some),
+		with_bench(patience_is_a_total_for_a_reader_that_trickles),
+		with_bench(a_pause_costs_no_wake_ups),
 		with_bench(a_reader_that_leaves_lets_the_guest_go_on),
 		with_bench(a_dead_output_holds_nobody_up_but_may_still_type),
 		with_bench(a_file_holds_the_guest_while_its_disk_works),
 		with_bench(a_write_that_hangs_costs_an_exact_gap_and_no_wrong_byte),
+		with_bench(a_write_that_hung_long_ago_holds_up_nobody),
 		with_bench(a_full_disk_is_tried_again_and_counted),
 		with_bench(peers_type_interleaved_and_bounded),
 		with_bench(a_break_reaches_the_guest_in_its_place),
