@@ -47,10 +47,14 @@ static void pump(struct peer *peer)
 	if (peer->no_output)
 		return;
 	note_gap(peer);
-	bool was_borrowed = reader->borrowed != 0;
+	bool was_busy = reader->borrowed != 0 || reader->waiting;
 	reader_pump(reader);
-	if (reader->borrowed != 0 && !was_borrowed)
+	bool is_busy = reader->borrowed != 0 || reader->waiting;
+	if (is_busy && !was_busy)
 		peer->write_started_ms = loop_now_ms(device->params.loop);
+	/* Everything was taken, or there was nothing left to take: no `written` is to come. */
+	if (!is_busy)
+		reader->failing = false;
 }
 
 void device_pump_peers(struct device *device)

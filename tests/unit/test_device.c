@@ -718,6 +718,46 @@ static void a_full_disk_is_tried_again_and_counted(void **state)
 	assert_false(reader(0).failing);
 }
 
+static bool file_works(void)
+{
+	return !reader(0).failing;
+}
+
+/* As when the newline that ends a line in a shared log finds no space. */
+static void a_write_that_failed_after_its_last_byte_is_not_the_end(void **state)
+{
+	open_device(OVERFLOW_DROP, 0);
+	struct fake *file = add_peer(PEER_FILE);
+	guest_writes(100);
+	fake_written(file, 100, -ENOSPC);
+	assert_true(reader(0).failing);
+	turn_until(file_works);
+	guest_writes(10);
+	assert_int_equal(borrowed_bytes(file), 10);
+	fake_written(file, 10, 0);
+	assert_has(file, 0, 0, 110);
+}
+
+/* As in a shared log, where another's write hangs. */
+static void a_file_that_waits_for_its_turn_has_a_second_and_goes_on(void **state)
+{
+	open_device(OVERFLOW_DROP, 0);
+	struct fake *file = add_peer(PEER_FILE);
+	file->borrows = false;
+	file->quota = 0;
+	guest_writes(2 * RING);
+	assert_false(guest_reads());
+	uint64_t before = loop_now_ms(bench->loop);
+	turn_until(guest_reads);
+	assert_in_range(loop_now_ms(bench->loop) - before, 900, 3000);
+	assert_true(reader(0).failing);
+	fake_take(file, SIZE_MAX);
+	assert_false(reader(0).failing);
+	size_t got = file->got_count;
+	guest_writes(10);
+	assert_has(file, got, bench->written - 10, 10);
+}
+
 /* ---- input ----------------------------------------------------------------------------------- */
 
 static void peers_type_interleaved_and_bounded(void **state)
@@ -910,6 +950,8 @@ int main(void)
 		with_bench(a_write_that_hangs_costs_an_exact_gap_and_no_wrong_byte),
 		with_bench(a_write_that_hung_long_ago_holds_up_nobody),
 		with_bench(a_full_disk_is_tried_again_and_counted),
+		with_bench(a_write_that_failed_after_its_last_byte_is_not_the_end),
+		with_bench(a_file_that_waits_for_its_turn_has_a_second_and_goes_on),
 		with_bench(peers_type_interleaved_and_bounded),
 		with_bench(a_break_reaches_the_guest_in_its_place),
 		with_bench(input_after_a_break_waits_until_it_is_done),
