@@ -287,6 +287,7 @@ static void on_stream(void *user, struct stream *stream)
 	}
 	device->guest_stream = stream;
 	device->guest_waiting = false;
+	device->guest_deaf = false;
 	stream_attach(stream, &guest_stream_sink, device);
 	if (!device->paused)
 		stream_read_start(stream);
@@ -297,6 +298,7 @@ static void on_stream(void *user, struct stream *stream)
 void device_guest_ended(struct device *device)
 {
 	device->guest_waiting = false;
+	device->guest_deaf = false;
 	device->input_dropped += input_clear(&device->input);
 	device_resume_peers(device);
 	device_attend_guest(device);
@@ -360,8 +362,11 @@ static bool deliver_bytes(struct device *device)
 	if (parts == 0)
 		return true;
 	ssize_t n = stream_write(device->guest_stream, iov, parts);
-	if (n < 0) /* its `gone` follows, and throws the queue away */
+	if (n < 0) {
+		/* Its output may go on for long: whoever types must not be kept waiting. */
+		device->guest_deaf = true;
 		return false;
+	}
 	input_consume(&device->input, (size_t)n);
 	device->input_bytes += (uint64_t)n;
 	device->guest_waiting = (size_t)n < iov_total(iov, parts);
@@ -371,7 +376,7 @@ static bool deliver_bytes(struct device *device)
 void device_pump_input(struct device *device)
 {
 	while (device->guest_stream != NULL && !device->guest_waiting && !device->breaking &&
-		!input_is_empty(&device->input)) {
+		!device->guest_deaf && !input_is_empty(&device->input)) {
 		const struct input_mark *due = input_due_mark(&device->input);
 		if (due != NULL) {
 			if (!deliver_signal(device, due->signal))
@@ -380,6 +385,8 @@ void device_pump_input(struct device *device)
 			break;
 		}
 	}
+	if (device->guest_deaf)
+		device->input_dropped += input_clear(&device->input);
 	device_resume_peers(device);
 	device_attend_guest(device);
 }

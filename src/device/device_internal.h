@@ -61,6 +61,7 @@ struct device {
 
 	bool guest_present;
 	bool guest_waiting; /* the guest port has no room for more input now */
+	bool guest_deaf;    /* its stream takes no input any more: what is typed is dropped */
 	bool breaking;      /* a BREAK is on its way around the guest port: input waits */
 	bool attended;      /* the guest port was told that peers are here */
 	bool paused;        /* the guest's output is held up by a reader */

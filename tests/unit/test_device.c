@@ -849,11 +849,8 @@ static void the_guest_port_is_attended_until_the_last_word_is_taken(void **state
 	assert_false(bench->attended);
 }
 
-static void a_vmm_that_comes_back_finds_its_clients(void **state)
+static void replace_guest_stream(void)
 {
-	open_device(OVERFLOW_BLOCK, -1);
-	struct fake *peer = add_peer(PEER_CLIENT);
-	guest_writes(10);
 	bench->guest_stream->base.sink->gone(bench->guest_stream->base.consumer, 0, 0);
 	bench->guest.params.sink->present(bench->guest.params.device, false);
 	assert_true(bench->guest_stream->closed);
@@ -861,6 +858,34 @@ static void a_vmm_that_comes_back_finds_its_clients(void **state)
 	bench->guest_stream = fake_new();
 	bench->guest.params.sink->stream(bench->guest.params.device, &bench->guest_stream->base);
 	bench->guest.params.sink->present(bench->guest.params.device, true);
+}
+
+/* A program that closed its standard input and talks on. */
+static void a_vmm_that_takes_no_input_keeps_nobody_waiting(void **state)
+{
+	open_device(OVERFLOW_BLOCK, -1);
+	struct fake *peer = add_peer(PEER_CLIENT);
+	bench->guest_stream->write_failure = -EPIPE;
+	static char much[2 * INPUT_SIZE + 1];
+	memset(much, 'x', sizeof(much) - 1);
+	peer_types(peer, much);
+	assert_true(peer->reading);
+	struct device_status status;
+	device_status(bench->device, &status);
+	assert_int_equal(status.input_dropped, 2 * INPUT_SIZE);
+	guest_writes(10);
+	assert_has(peer, 0, 0, 10);
+	replace_guest_stream();
+	peer_types(peer, "hi");
+	assert_memory_equal(bench->guest_stream->got, "hi", 2);
+}
+
+static void a_vmm_that_comes_back_finds_its_clients(void **state)
+{
+	open_device(OVERFLOW_BLOCK, -1);
+	struct fake *peer = add_peer(PEER_CLIENT);
+	guest_writes(10);
+	replace_guest_stream();
 	guest_writes(10);
 	peer_types(peer, "hi");
 	assert_has(peer, 0, 0, 20);
@@ -957,6 +982,7 @@ int main(void)
 		with_bench(input_after_a_break_waits_until_it_is_done),
 		with_bench(input_for_a_vmm_that_left_is_not_for_the_next),
 		with_bench(the_guest_port_is_attended_until_the_last_word_is_taken),
+		with_bench(a_vmm_that_takes_no_input_keeps_nobody_waiting),
 		with_bench(a_vmm_that_comes_back_finds_its_clients),
 		with_bench(closing_flushes_the_readers_first),
 		with_bench(closing_does_not_wait_for_ever),
