@@ -238,10 +238,9 @@ static ssize_t write_lines(struct stream *stream, const struct iovec *iov, int c
 			size = offered; /* no memory: rather a torn line than a lost one */
 	}
 	begin_write(s, iov, size, cut);
-	if (size > 0)
-		return STREAM_BORROWED;
-	s->waiting = true; /* what is held is a whole cut line already */
-	return 0;
+	/* Also of nothing, when what is held is a whole cut line: whether that failed is told. */
+	log->borrows = true;
+	return STREAM_BORROWED;
 }
 
 /* Gives the next one its turn. */
