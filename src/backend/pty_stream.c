@@ -53,7 +53,20 @@ static void tell_gone(struct pty_stream *ps)
 	set_presence(ps, PTY_GONE);
 	uint64_t unread = pty_take_back_unread(ps->master);
 	if (!ps->base.closing)
-		ps->base.sink->gone(ps->base.consumer, 0, unread);
+		ps->base.sink->gone(ps->base.consumer, 0, unread + ps->lost);
+}
+
+/*
+ * Somebody is there again before all input of those who left was delivered. It is the same peer,
+ * unless output was taken for nobody meanwhile: then the next one begins with that, after what the
+ * terminal still has, and delivers the input that is left.
+ */
+static void come_back(struct pty_stream *ps)
+{
+	bool is_the_same = ps->lost == 0 || ps->base.closing;
+	set_presence(ps, is_the_same ? PTY_PRESENT : PTY_GONE);
+	if (!is_the_same)
+		ps->base.sink->gone(ps->base.consumer, 0, ps->lost);
 }
 
 /* Reads once, and finds out when everybody has left. */
@@ -81,7 +94,7 @@ static void read_some(struct pty_stream *ps)
 	if ((poll_master(ps->master) & POLLHUP) != 0)
 		tell_gone(ps);
 	else
-		set_presence(ps, PTY_PRESENT);
+		come_back(ps);
 }
 
 /* What was not read yet stays in the kernel, and `gone` waits for it. */
@@ -139,9 +152,15 @@ static ssize_t write_some(struct stream *stream, const struct iovec *iov, int co
 	struct pty_stream *ps = container_of(stream, struct pty_stream, base);
 	size_t offered = iov_total(iov, count);
 	ssize_t n = 0;
+	/* Who is waited for until his input is taken must not hold up the guest that takes it. */
+	if (ps->presence == PTY_LEFT) {
+		ps->lost += offered;
+		return (ssize_t)offered;
+	}
 	if (ps->presence == PTY_PRESENT) {
 		n = writev(ps->master, iov, count);
-		if (n < 0 && errno != EAGAIN && errno != EINTR)
+		/* EIO: the last slave has just been closed, which is about to be noticed. */
+		if (n < 0 && errno != EAGAIN && errno != EINTR && errno != EIO)
 			return -errno;
 		n = n < 0 ? 0 : n;
 	}
@@ -201,11 +220,12 @@ void pty_stream_look(struct pty_stream *ps)
 	int events = poll_master(ps->master);
 	bool open = (events & POLLHUP) == 0;
 	if (ps->presence == PTY_LEFT && open) {
-		set_presence(ps, PTY_PRESENT);
+		come_back(ps);
 	} else if (ps->presence == PTY_ABSENT && (open || (events & POLLIN) != 0)) {
 		ps->presence = open ? PTY_PRESENT : PTY_LEFT;
 		ps->reading = false;
 		ps->want_writable = false;
+		ps->lost = 0;
 		stream_init(&ps->base, &ops, on_stream_closed);
 		set_wanted(ps);
 		ps->arrived(ps);

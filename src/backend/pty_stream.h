@@ -28,6 +28,7 @@ struct pty_stream {
 	enum pty_presence presence;
 	bool reading;
 	bool want_writable;
+	uint64_t lost; /* bytes taken since the last slave was closed: nobody reads them */
 	/* Somebody has opened the slave: give the stream to its consumer. */
 	void (*arrived)(struct pty_stream *ps);
 	/* The consumer has closed it (not called after pty_stream_close()). */

@@ -185,7 +185,8 @@ static ssize_t write_input(struct stream *stream, const struct iovec *iov, int c
 		if (n < 0)
 			n = -errno;
 	}
-	if (n == -EAGAIN)
+	/* EIO: the last VMM has just left, which is about to be noticed. */
+	if (n == -EAGAIN || n == -EIO)
 		n = 0;
 	if (n >= 0 && (size_t)n < iov_total(iov, count)) {
 		port->want_writable = true;

@@ -306,9 +306,8 @@ static void a_peer_that_returns_before_its_input_is_taken_stays(void **state)
 	assert_int_equal(write(fd, "early", 5), 5);
 	fd_close(fd);
 	fake_settle(&device);
-	assert_int_equal(fake_write(peer, "not taken"), 0); /* nobody would read it */
 	fd = open_slave();
-	fake_wait(&device, peer->writables == 1);
+	fake_settle(&device);
 	assert_int_equal(fake_write(peer, "taken"), 5);
 	assert_int_equal(drain(fd), 5);
 	stream_read_start(peer->stream);
@@ -317,6 +316,49 @@ static void a_peer_that_returns_before_its_input_is_taken_stays(void **state)
 	assert_int_equal(device.peer_count, 1);
 	fd_close(fd);
 	fake_wait(&device, peer->gone);
+	fake_fini(&device);
+}
+
+/* The guest may be waiting for its output to be taken before it takes any input. */
+static void a_peer_that_left_its_input_holds_up_no_output(void **state)
+{
+	struct fake_device device;
+	begin(&device);
+	device.start_paused = true;
+	int fd = open_slave();
+	struct fake_peer *first = await_peer(&device, 1);
+	assert_int_equal(fake_write(first, "unread "), 7);
+	assert_int_equal(write(fd, "early", 5), 5);
+	fd_close(fd);
+	fake_settle(&device);
+	assert_int_equal(fake_write(first, "unseen"), 6);
+	fake_assert_idle(&device);
+	/* Nobody saw it: the next one is another peer, whom the device gives it again. */
+	fd = open_slave();
+	struct fake_peer *second = await_peer(&device, 2);
+	assert_true(first->gone);
+	assert_int_equal(first->unsent, 6);
+	assert_int_equal(fake_write(second, "unseen"), 6);
+	assert_int_equal(drain(fd), 13);
+	stream_read_start(second->stream);
+	fake_wait(&device, second->input_size == 5);
+	assert_string_equal(second->input, "early");
+	fd_close(fd);
+	fake_wait(&device, second->gone);
+	assert_int_equal(second->unsent, 0);
+
+	/* And if nobody comes back, all that was not seen is told together. */
+	fd = open_slave();
+	struct fake_peer *third = await_peer(&device, 3);
+	assert_int_equal(fake_write(third, "unread "), 7);
+	assert_int_equal(write(fd, "late", 4), 4);
+	fd_close(fd);
+	fake_settle(&device);
+	assert_int_equal(fake_write(third, "unseen"), 6);
+	stream_read_start(third->stream);
+	fake_wait(&device, third->gone);
+	assert_string_equal(third->input, "late");
+	assert_int_equal(third->unsent, 13);
 	fake_fini(&device);
 }
 
@@ -427,6 +469,7 @@ int main(void)
 		cmocka_unit_test(several_openers_share_one_peer),
 		cmocka_unit_test(reopening_at_once_goes_on),
 		cmocka_unit_test(a_peer_that_returns_before_its_input_is_taken_stays),
+		cmocka_unit_test(a_peer_that_left_its_input_holds_up_no_output),
 		cmocka_unit_test(settings_are_raw_again_for_the_next_client),
 		cmocka_unit_test(a_peer_that_was_turned_away_is_not_asked_again_until_it_left),
 		cmocka_unit_test(without_a_runtime_directory_there_is_no_link),
