@@ -47,7 +47,9 @@ static int check_header(int fd, const char *path, size_t *ret_slots, struct erro
 {
 	struct state_header header;
 	ssize_t n = pread(fd, &header, sizeof(header), 0);
-	if (n == 0) {
+	/* Nothing but zeros: its maker was killed before it wrote the header. */
+	static const struct state_header none;
+	if (n == 0 || (n == sizeof(header) && memcmp(&header, &none, sizeof(none)) == 0)) {
 		*ret_slots = 0;
 		return 0;
 	}
@@ -203,6 +205,8 @@ size_t state_recover(struct state_slot *slot, struct history *history)
 		n != 0 && n <= history->capacity && place != NULL && *place == slot->witness;
 	if (happened)
 		state_received(slot, history, n);
+	else if (n != 0 && history->head - history->oldest == history->capacity)
+		history->oldest++; /* the witness stands in its place */
 	slot->intent = 0;
 	return happened ? n : 0;
 }

@@ -90,7 +90,49 @@ static void foreign_files_are_refused_by_name(void **state)
 	unlink(path);
 }
 
+static void a_file_without_its_header_is_a_fresh_one(void **state)
+{
+	char path[] = "/tmp/chardev-state-XXXXXX";
+	struct state st;
+	bool found;
+	int fd = mkstemp(path);
+	/* Killed between the two: the file has its size, and not its header. */
+	assert_int_equal(ftruncate(fd, 3 * sizeof(struct state_slot)), 0);
+	close(fd);
+	assert_int_equal(state_open(&st, path, 2, NULL), 0);
+	assert_non_null(state_slot_for(&st, "serial0", &found));
+	assert_false(found);
+	state_close(&st);
+	unlink(path);
+}
+
 /* ---- the crash scheme ------------------------------------------------------------------------ */
+
+/* In a full ring it stands where the oldest byte did. */
+static void a_witness_is_not_taken_for_a_byte(void **state)
+{
+	char ring[] = "/dev/shm/chardev-ring-XXXXXX";
+	struct state_slot slot = {0};
+	struct history first, second;
+	struct iovec iov[2];
+	close(mkstemp(ring));
+	assert_int_equal(history_open(&first, HISTORY_MIN_SIZE, ring, 0, 0, NULL), 0);
+	assert_int_equal(history_space(&first, HISTORY_MIN_SIZE, iov), 1);
+	memset(iov[0].iov_base, 'x', iov[0].iov_len);
+	state_received(&slot, &first, iov[0].iov_len);
+	state_intend(&slot, &first, 10, 'y');
+	/* Killed before the read. */
+	assert_int_equal(
+		history_open(&second, HISTORY_MIN_SIZE, ring, slot.head, slot.capacity, NULL), 0);
+	assert_int_equal(state_recover(&slot, &second), 0);
+	assert_int_equal(second.oldest, 1);
+	assert_int_equal(history_peek(&second, second.oldest, iov), 1);
+	for (size_t i = 0; i < iov[0].iov_len; i++)
+		assert_int_equal(((char *)iov[0].iov_base)[i], 'x');
+	history_close(&first);
+	history_close(&second);
+	unlink(ring);
+}
 
 /* One pass as guest/fifo.c makes it, with a private pipe for the witness. */
 static bool pass(struct history *history, struct state_slot *slot, int fifo, const int peek[2])
@@ -231,6 +273,8 @@ int main(void)
 		cmocka_unit_test(slots_are_found_again),
 		cmocka_unit_test(long_aliases_do_not_meet),
 		cmocka_unit_test(foreign_files_are_refused_by_name),
+		cmocka_unit_test(a_file_without_its_header_is_a_fresh_one),
+		cmocka_unit_test(a_witness_is_not_taken_for_a_byte),
 		cmocka_unit_test(no_byte_is_lost_or_doubled_by_kills),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
