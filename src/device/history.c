@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -25,6 +27,17 @@ static char *map_ring(int fd, size_t size)
 {
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	return memory != MAP_FAILED ? memory : NULL;
+}
+
+/*
+ * Pages that are there are mapped writable now: a read(2) that faulted half-way could be killed
+ * with only a part of its bytes moved, and no witness could tell. Kernels before 5.14 do not know
+ * the advice: there the first touch maps the page.
+ */
+static void map_pages(char *memory, size_t size)
+{
+	if (size > 0)
+		madvise(memory, size, MADV_POPULATE_WRITE);
 }
 
 static int open_memory(const char *path, bool take_over, struct error *err)
@@ -83,6 +96,7 @@ int history_open(struct history *history, uint64_t size, const char *path, uint6
 	};
 	if (capacity == 0)
 		history->oldest = head;
+	map_pages(memory, capacity);
 	return 0;
 }
 
@@ -95,17 +109,24 @@ void history_close(struct history *history)
 	*history = (struct history){.fd = -1};
 }
 
-/*
- * Pages are made now, and mapped writable: a read(2) that faulted half-way could be killed with
- * only a part of its bytes moved, and no witness could tell.
- */
+/* A signal would end it, and the ring would stay small for good: they have to wait. */
+static int make_pages(int fd, size_t at, size_t size)
+{
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int code = posix_fallocate(fd, (off_t)at, (off_t)size);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return code != 0 ? -ENOSPC : 0;
+}
+
 static int allocate(struct history *history, size_t capacity)
 {
 	size_t more = capacity - history->capacity;
-	if (posix_fallocate(history->fd, (off_t)history->capacity, (off_t)more) != 0)
-		return -ENOSPC;
-	/* Kernels before 5.14 do not know the advice: the first touch maps the page instead. */
-	madvise(history->memory + history->capacity, more, MADV_POPULATE_WRITE);
+	int code = make_pages(history->fd, history->capacity, more);
+	if (code < 0)
+		return code;
+	map_pages(history->memory + history->capacity, more);
 	history->capacity = capacity;
 	return 0;
 }
@@ -181,6 +202,7 @@ int history_abandon_memory(struct history *history, char **ret_old)
 		munmap(fresh, history->size);
 		return code;
 	}
+	map_pages(fresh, history->capacity);
 	memcpy(copy, fresh, history->capacity);
 	/* One step for whoever reads there right now: the old address never goes unmapped. */
 	char *old = history->memory;
