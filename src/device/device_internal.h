@@ -73,7 +73,7 @@ struct device {
 	struct device_log *log; /* NULL: none */
 
 	struct loop_timer pause_timer; /* a reader's patience */
-	struct loop_timer retry_timer; /* a failed write */
+	struct loop_timer retry_timer; /* a failed write, and memory that was not there */
 	struct loop_timer close_timer;
 	struct loop_task end_task;
 	enum close_phase closing;

@@ -77,6 +77,7 @@ void device_retry_expired(struct loop_timer *timer)
 			pump(peer);
 	}
 	device_resume_guest(device);
+	device_resume_peers(device);
 }
 
 static void give_back_abandoned(struct peer *peer)
@@ -93,10 +94,19 @@ static void give_back_abandoned(struct peer *peer)
 
 /* ---- the sink of a peer's stream ------------------------------------------------------------- */
 
+/* Where memory is short, nobody but the clock can tell when there is some. */
+static int input_room(struct device *device, struct iovec iov[STREAM_MAX_PARTS])
+{
+	int parts = input_space(&device->input, iov);
+	if (parts == 0 && device->input.memory == NULL)
+		loop_timer_start(&device->retry_timer, POLICY_FILE_RETRY_MS);
+	return parts;
+}
+
 static int on_space(void *consumer, struct iovec iov[STREAM_MAX_PARTS])
 {
 	struct peer *peer = consumer;
-	int parts = input_space(&peer->device->input, iov);
+	int parts = input_room(peer->device, iov);
 	peer->input_paused = parts == 0;
 	return parts;
 }
@@ -191,7 +201,7 @@ void device_resume_peers(struct device *device)
 	bool wanted = false;
 	list_for_each(link, &device->peers)
 		wanted |= container_of(link, struct peer, link)->input_paused;
-	if (!wanted || device->closing >= CLOSE_FLUSHING || input_space(&device->input, iov) == 0)
+	if (!wanted || device->closing >= CLOSE_FLUSHING || input_room(device, iov) == 0)
 		return;
 	list_for_each(link, &device->peers) {
 		struct peer *peer = container_of(link, struct peer, link);

@@ -4,6 +4,7 @@
  * The device runs on a real loop between a guest port and a backend of the test's own, whose
  * streams take, refuse, borrow and fail exactly as a test tells them.
  */
+#include "fail.h"
 #include "test.h"
 
 #include "device/device_internal.h"
@@ -12,6 +13,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { RING = 4096 };
 
@@ -145,6 +147,8 @@ struct bench {
 	struct loop *loop;
 	struct device_config config;
 	struct state_slot slot;
+	bool slot_found;
+	char index_path[64];
 	struct device *device;
 	struct guest_port guest;
 	struct backend backend;
@@ -292,6 +296,7 @@ static void open_device(enum overflow_policy policy, int64_t patience_ms)
 		.loop = bench->loop,
 		.config = &bench->config,
 		.slot = &bench->slot,
+		.slot_found = bench->slot_found,
 		.listener = &listener,
 	};
 	assert_int_equal(device_open(&params, &bench->device, &err), 0);
@@ -758,6 +763,53 @@ static void a_file_that_waits_for_its_turn_has_a_second_and_goes_on(void **state
 	assert_has(file, got, bench->written - 10, 10);
 }
 
+static bool gap_is_marked(void)
+{
+	char text[64] = "";
+	FILE *file = fopen(bench->index_path, "re");
+	if (file == NULL)
+		return false;
+	bool whole = fgets(text, sizeof(text), file) != NULL && strchr(text, '\n') != NULL;
+	fclose(file);
+	return whole && strncmp(text, "0 5000 ", 7) == 0 && strstr(text, " gap 5000\n") != NULL;
+}
+
+static bool gap_is_marked_as_the_guest_writes_on(void)
+{
+	guest_writes(1);
+	return gap_is_marked();
+}
+
+static bool index_was_tried(void)
+{
+	return fail_count(FAIL_WRITE) > 0;
+}
+
+static void a_gap_is_marked_as_soon_as_the_disk_works_again(void **state)
+{
+	char dir[] = "/tmp/chardev-device-XXXXXX", log[64];
+	assert_non_null(mkdtemp(dir));
+	snprintf(log, sizeof(log), "%s/log", dir);
+	snprintf(bench->index_path, sizeof(bench->index_path), "%s/log.idx", dir);
+	bench->config.log.file = log;
+	/* A successor whose predecessor's ring is gone: 5000 bytes are missing. */
+	bench->slot.head = 5000;
+	bench->slot_found = true;
+	fail_nth(FAIL_WRITE, 1, ENOSPC);
+	open_device(OVERFLOW_DROP, 0);
+	turn_until(index_was_tried);
+	assert_false(gap_is_marked());
+	bench->written = 5000;
+	turn_until(gap_is_marked_as_the_guest_writes_on);
+	fail_reset();
+	bench->guest.params.sink->present(bench->guest.params.device, false);
+	device_close(bench->device);
+	turn_until(is_closed);
+	unlink(log);
+	unlink(bench->index_path);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 /* ---- input ----------------------------------------------------------------------------------- */
 
 static void peers_type_interleaved_and_bounded(void **state)
@@ -778,6 +830,24 @@ static void peers_type_interleaved_and_bounded(void **state)
 	assert_true(a->reading);
 	assert_memory_equal(bench->guest_stream->got, "abcdexxx", 8);
 	assert_int_equal(bench->guest_stream->got_count, 5 + INPUT_SIZE - 3);
+}
+
+static bool peer_is_read(void)
+{
+	return bench->peers[0]->reading;
+}
+
+static void memory_that_was_short_keeps_nobody_waiting(void **state)
+{
+	open_device(OVERFLOW_BLOCK, -1);
+	struct fake *peer = add_peer(PEER_CLIENT);
+	fail_from(FAIL_MALLOC, 1, ENOMEM);
+	peer_types(peer, "ab");
+	fail_reset();
+	assert_false(peer->reading);
+	turn_until(peer_is_read);
+	peer_types(peer, "cd");
+	assert_memory_equal(bench->guest_stream->got, "cd", 2);
 }
 
 static void a_break_reaches_the_guest_in_its_place(void **state)
@@ -977,7 +1047,9 @@ int main(void)
 		with_bench(a_full_disk_is_tried_again_and_counted),
 		with_bench(a_write_that_failed_after_its_last_byte_is_not_the_end),
 		with_bench(a_file_that_waits_for_its_turn_has_a_second_and_goes_on),
+		with_bench(a_gap_is_marked_as_soon_as_the_disk_works_again),
 		with_bench(peers_type_interleaved_and_bounded),
+		with_bench(memory_that_was_short_keeps_nobody_waiting),
 		with_bench(a_break_reaches_the_guest_in_its_place),
 		with_bench(input_after_a_break_waits_until_it_is_done),
 		with_bench(input_for_a_vmm_that_left_is_not_for_the_next),
