@@ -205,7 +205,7 @@ size_t state_recover(struct state_slot *slot, struct history *history)
 		n != 0 && n <= history->capacity && place != NULL && *place == slot->witness;
 	if (happened)
 		state_received(slot, history, n);
-	else if (n != 0 && history->head - history->oldest == history->capacity)
+	else if (n != 0 && place != NULL && history->head - history->oldest == history->capacity)
 		history->oldest++; /* the witness stands in its place */
 	slot->intent = 0;
 	return happened ? n : 0;
