@@ -109,9 +109,11 @@ int iov_of_ring(char *ring, size_t size, uint64_t offset, size_t n, struct iovec
 		return 0;
 	size_t at = (size_t)(offset % size);
 	size_t to_end = size - at;
-	ret[0] = (struct iovec){ring + at, n < to_end ? n : to_end};
+	ret[0].iov_base = ring + at;
+	ret[0].iov_len = n < to_end ? n : to_end;
 	if (n <= to_end)
 		return 1;
-	ret[1] = (struct iovec){ring, n - to_end};
+	ret[1].iov_base = ring;
+	ret[1].iov_len = n - to_end;
 	return 2;
 }

@@ -133,8 +133,8 @@ def test_a_client_that_never_reads_holds_up_nobody(kit, report):
     reader.read_until(b"the-42\r\n")
     late = stuck.read_until(b"the-42\r\n")
     assert len(late) < len(numbers)
-    # The boot went on although the first 2 KB or so, which its socket holds, are all it had taken.
-    assert late.startswith(boot[:1000]) and not late.startswith(boot)
+    # The boot went on although what its socket holds, a few KB, is all it had taken.
+    assert late.startswith(boot[:1000])
     stuck.close()
 
     stuck, reader = Peer.unix(kit.path("c")), Peer.unix(kit.path("c"))
