@@ -122,6 +122,8 @@ static void on_received(void *consumer, size_t n)
 static void on_signalled(void *consumer, const struct stream_signal *signal)
 {
 	struct peer *peer = consumer;
+	if (signal->type != STREAM_SIGNAL_BREAK)
+		return;
 	if (!input_mark(&peer->device->input, signal))
 		device_note_error(peer->device, peer->name, "too many BREAKs at once: one is lost");
 	device_pump_input(peer->device);

@@ -37,11 +37,82 @@
 /* The most parts that `space` yields and that stream_write() takes. */
 enum { STREAM_MAX_PARTS = 2 };
 
-/* What is not a byte but has its place among the bytes. */
-enum stream_signal_type { STREAM_SIGNAL_BREAK, STREAM_SIGNAL_TYPE_COUNT };
+/* What is not a byte, but has its place among the bytes or says how they are carried. */
+enum stream_signal_type {
+	STREAM_SIGNAL_BREAK,
+	STREAM_SIGNAL_WINDOW, /* the size of the other side's terminal */
+	STREAM_SIGNAL_LINE,   /* settings of the line: asked for, or as they are now */
+	STREAM_SIGNAL_MODEM,  /* modem lines: set, or seen */
+	STREAM_SIGNAL_PURGE,  /* bytes that are still on their way are not wanted any more */
+	STREAM_SIGNAL_TYPE_COUNT
+};
+
+struct stream_window {
+	uint16_t columns;
+	uint16_t rows;
+};
+
+enum stream_parity {
+	STREAM_PARITY_UNSAID,
+	STREAM_PARITY_NONE,
+	STREAM_PARITY_ODD,
+	STREAM_PARITY_EVEN,
+	STREAM_PARITY_MARK,
+	STREAM_PARITY_SPACE,
+	STREAM_PARITY_COUNT
+};
+
+enum stream_stop {
+	STREAM_STOP_UNSAID,
+	STREAM_STOP_1,
+	STREAM_STOP_2,
+	STREAM_STOP_1_5,
+	STREAM_STOP_COUNT
+};
+
+enum stream_flow {
+	STREAM_FLOW_UNSAID,
+	STREAM_FLOW_NONE,
+	STREAM_FLOW_XONXOFF,
+	STREAM_FLOW_RTSCTS,
+	STREAM_FLOW_COUNT
+};
+
+/* A member that is 0 is not said: it stays as it is. */
+struct stream_line {
+	uint32_t speed; /* bits per second */
+	uint8_t bits;   /* 5 to 8 */
+	enum stream_parity parity;
+	enum stream_stop stop;
+	enum stream_flow flow;
+};
+
+/* Modem lines, as bits. DTR and RTS are what a terminal sets, the others what it sees. */
+enum {
+	STREAM_MODEM_DTR = 1,
+	STREAM_MODEM_RTS = 2,
+	STREAM_MODEM_CTS = 4,
+	STREAM_MODEM_DSR = 8,
+	STREAM_MODEM_RI = 16,
+	STREAM_MODEM_CD = 32,
+};
+
+struct stream_modem {
+	uint8_t which; /* the lines that this speaks of */
+	uint8_t on;    /* of these: raised */
+};
+
+/* As the sender of the signal sees it: what it would receive, what it has sent. */
+enum { STREAM_PURGE_RECEIVED = 1, STREAM_PURGE_SENT = 2 };
 
 struct stream_signal {
 	enum stream_signal_type type;
+	union {
+		struct stream_window window;
+		struct stream_line line;
+		struct stream_modem modem;
+		uint8_t purge; /* bits */
+	} u;
 };
 
 /* The consumer's side. Every slot is filled, but for `intent`. */
