@@ -37,7 +37,7 @@ struct dev_serial {
 	struct tty_settings before;
 	struct tty_stream stream;
 	bool stream_there;
-	bool lost; /* the line hung up: it is awaited, its output not */
+	bool lost; /* it is to be had anew; what was still to go out is not waited for */
 	bool giving_back;
 	uint64_t opened_ms;
 	struct path_wait returned;
@@ -167,12 +167,12 @@ static void on_stream_closed(struct stream *stream)
 {
 	struct dev_serial *self = container_of(stream, struct dev_serial, stream.base);
 	self->stream_there = false;
-	self->lost = self->stream.told_gone;
-	if (self->closed == NULL && self->lost)
+	self->lost = self->stream.told_gone || self->closed == NULL;
+	if (self->closed == NULL && self->stream.told_gone)
 		report(self, BACKEND_IDLE, self->stream.reason,
 			"the line hung up or was unplugged; waiting for it to return");
 	else if (self->closed == NULL)
-		report(self, BACKEND_IDLE, 0, "the line was closed");
+		report(self, BACKEND_IDLE, -ENOMEM, "no memory to serve the line; trying again");
 	begin_give_back(self);
 }
 
@@ -181,14 +181,14 @@ static void on_task(struct loop_task *task)
 	struct dev_serial *self = container_of(task, struct dev_serial, task);
 	const struct backend_params *params = &self->base.params;
 	int r = tty_stream_init(&self->stream, params->loop, self->fd, on_stream_closed);
-	self->lost = false;
+	self->lost = r < 0;
+	self->opened_ms = loop_now_ms(params->loop);
 	if (r < 0) {
 		report(self, BACKEND_IDLE, r, error_text(r));
 		begin_give_back(self);
 		return;
 	}
 	self->stream_there = true;
-	self->opened_ms = loop_now_ms(params->loop);
 	const struct peer_info info = {.kind = PEER_CLIENT, .name = path_of(self)};
 	report(self, BACKEND_CONNECTED, 0,
 		self->lock_trouble[0] != '\0' ? self->lock_trouble : NULL);
@@ -217,6 +217,12 @@ static void on_returned(struct path_wait *wait)
 	await_return(self);
 }
 
+/* What no watch can tell the end of. */
+static bool is_shortage(int code)
+{
+	return code == -EMFILE || code == -ENFILE || code == -ENOMEM;
+}
+
 /* The watch comes first: a path that appears between the two is not missed. */
 static void await_return(struct dev_serial *self)
 {
@@ -225,8 +231,8 @@ static void await_return(struct dev_serial *self)
 	loop_watch_fini(&self->freed);
 	int r = path_wait_start(&self->returned, loop, path_of(self), on_returned);
 	if (r < 0) {
-		report(self, BACKEND_IDLE, r, "cannot wait for its return");
-		return;
+		report(self, BACKEND_IDLE, r, "cannot watch for its return; looking each second");
+		loop_timer_start(&self->retry, RETRY_MS);
 	}
 	/* A line that hangs up as soon as it is opened must not keep us busy. */
 	if (loop_now_ms(loop) - self->opened_ms < RETRY_MS) {
@@ -244,6 +250,8 @@ static void await_return(struct dev_serial *self)
 		report(self, BACKEND_IDLE, r, err.message);
 	if (r == -EBUSY)
 		await_freed(self);
+	else if (is_shortage(r))
+		loop_timer_start(&self->retry, RETRY_MS);
 }
 
 static void on_retry(struct loop_timer *timer)

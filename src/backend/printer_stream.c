@@ -50,7 +50,8 @@ static void write_all(struct loop_job *job)
 	}
 }
 
-static void finish_write(struct printer_stream *ps)
+/* `gone`: no other write will do better. */
+static void finish_write(struct printer_stream *ps, bool gone)
 {
 	int failure = ps->failure;
 	ps->in_flight = false;
@@ -58,7 +59,7 @@ static void finish_write(struct printer_stream *ps)
 		ps->base.on_closed(&ps->base);
 		return;
 	}
-	ps->told_gone = failure != 0;
+	ps->told_gone = gone;
 	ps->base.sink->written(ps->base.consumer, ps->done, failure);
 	if (ps->base.closing)
 		return;
@@ -72,14 +73,15 @@ static void finish_write(struct printer_stream *ps)
 
 static void on_written(struct loop_job *job)
 {
-	finish_write(container_of(job, struct printer_stream, job));
+	struct printer_stream *ps = container_of(job, struct printer_stream, job);
+	finish_write(ps, ps->failure != 0);
 }
 
 static void on_task(struct loop_task *task)
 {
 	struct printer_stream *ps = container_of(task, struct printer_stream, task);
 	if (ps->in_flight)
-		finish_write(ps);
+		finish_write(ps, false);
 	else
 		ps->base.on_closed(&ps->base);
 }
@@ -102,8 +104,12 @@ static ssize_t write_borrowed(struct stream *stream, const struct iovec *iov, in
 	ps->done = 0;
 	ps->failure = 0;
 	ps->in_flight = true;
-	if (loop_job_submit(&ps->job, ps->loop, write_all, on_written) < 0)
-		loop_task_post(&ps->task); /* nothing was written, nothing has failed: try again */
+	/* Without a thread nothing was written: a failure, so that the next try takes its time. */
+	int r = loop_job_submit(&ps->job, ps->loop, write_all, on_written);
+	if (r < 0) {
+		ps->failure = r;
+		loop_task_post(&ps->task);
+	}
 	return STREAM_BORROWED;
 }
 

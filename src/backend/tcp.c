@@ -200,7 +200,10 @@ static void on_resolved(struct loop_resolve *resolve, int status, const struct a
 		return;
 	}
 	int rc = listen_on(tcp, fds, made);
-	report(tcp, BACKEND_LISTENING, rc, rc < 0 ? error_text(rc) : NULL);
+	if (tcp->listener.socket_count > 0)
+		report(tcp, BACKEND_LISTENING, rc, rc < 0 ? error_text(rc) : NULL);
+	else
+		resolve_again_later(tcp, rc, error_text(rc));
 }
 
 static void resolve(struct tcp_backend *tcp)
