@@ -67,6 +67,7 @@ struct backend_params {
 	const struct device_config *config;
 	const char *runtime_dir;       /* RUNTIME/NAME; NULL without one (library use) */
 	struct domain_log *domain_log; /* for stdio: domain_log.h; NULL where there is none */
+	bool continued; /* an earlier process's device goes on: what it wrote is not to be lost */
 	const struct backend_sink *sink;
 	void *device;
 };

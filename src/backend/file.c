@@ -56,7 +56,7 @@ static void on_stream_closed(struct stream *stream)
 static int file_open(const struct backend_params *params, struct backend **ret, struct error *err)
 {
 	const char *path = params->config->source.u.file.path;
-	bool append = params->config->source.u.file.append == TRISTATE_YES;
+	bool append = params->config->source.u.file.append == TRISTATE_YES || params->continued;
 	int fd = -1;
 	int r = log_file_open(path, append, &fd, err);
 	if (r < 0)

@@ -78,7 +78,6 @@ static void end(struct run *run)
 	if (run->breaks != NULL)
 		breaks_close(run->breaks);
 	run->breaks = NULL;
-	report_losses(&run->report);
 	active_domain_close(run->active);
 }
 
@@ -132,6 +131,11 @@ static void on_changed(void *user, struct device *device)
 	report_changed(&((struct run *)user)->report, device);
 }
 
+static void on_ending(void *user, struct device *device)
+{
+	report_losses(device);
+}
+
 static void on_closed(void *user)
 {
 	struct run *run = user;
@@ -142,6 +146,7 @@ static void on_closed(void *user)
 static const struct active_listener active_listener = {
 	.guest_break = on_guest_break,
 	.changed = on_changed,
+	.ending = on_ending,
 	.closed = on_closed,
 };
 

@@ -35,6 +35,19 @@ static struct report_entry *entry_of(struct report *report, const struct device 
 	return NULL;
 }
 
+/* `again`: it happened once more, and is not just still so. */
+static void tell(struct report *report, const struct device *device, struct report_told *told,
+	const char *text, bool again)
+{
+	uint64_t hash = hash_text(HASH_INIT, text);
+	uint64_t now = loop_now_ms(report->loop);
+	if (text[0] == '\0' || (hash == told->text && (!again || now - told->ms < REPORT_AGAIN_MS)))
+		return;
+	*told = (struct report_told){hash, now};
+	fprintf(stderr, "chardev: %s: %s%s", device_config(device)->alias, text,
+		terminal_newline());
+}
+
 void report_changed(struct report *report, const struct device *device)
 {
 	struct report_entry *entry = entry_of(report, device);
@@ -42,34 +55,23 @@ void report_changed(struct report *report, const struct device *device)
 		return;
 	struct device_status status;
 	device_status(device, &status);
-	if (status.errors == entry->errors)
-		return;
+	if (status.errors != entry->errors)
+		tell(report, device, &entry->error, status.last_error, true);
 	entry->errors = status.errors;
-	uint64_t trouble = hash_text(HASH_INIT, status.last_error);
-	uint64_t now = loop_now_ms(report->loop);
-	if (trouble == entry->told && now - entry->told_ms < REPORT_AGAIN_MS)
-		return;
-	entry->told = trouble;
-	entry->told_ms = now;
-	fprintf(stderr, "chardev: %s: %s%s", device_config(device)->alias, status.last_error,
-		terminal_newline());
+	tell(report, device, &entry->backend, status.backend_note, false);
+	tell(report, device, &entry->guest, status.guest_note, false);
 }
 
-void report_losses(const struct report *report)
+void report_losses(const struct device *device)
 {
-	for (size_t i = 0; i < report->count; i++) {
-		const struct device *device = report->entries[i].device;
-		struct device_status status;
-		device_status(device, &status);
-		const char *alias = device_config(device)->alias;
-		if (status.dropped != 0)
-			fprintf(stderr,
-				"chardev: %s: %" PRIu64
-				" bytes did not reach readers that were late%s",
-				alias, status.dropped, terminal_newline());
-		if (status.input_dropped != 0)
-			fprintf(stderr,
-				"chardev: %s: %" PRIu64 " bytes were typed that no guest took%s",
-				alias, status.input_dropped, terminal_newline());
-	}
+	struct device_status status;
+	device_status(device, &status);
+	const char *alias = device_config(device)->alias;
+	if (status.dropped != 0)
+		fprintf(stderr,
+			"chardev: %s: %" PRIu64 " bytes did not reach readers that were late%s",
+			alias, status.dropped, terminal_newline());
+	if (status.input_dropped != 0)
+		fprintf(stderr, "chardev: %s: %" PRIu64 " bytes were typed that no guest took%s",
+			alias, status.input_dropped, terminal_newline());
 }

@@ -1,6 +1,7 @@
 /*
- * What `chardev run` says of its devices while they live, on standard error: what went wrong, once
- * until it is something else, and at the end which bytes did not reach whom.
+ * What `chardev run` says of its devices while they live, on standard error: what went wrong or is
+ * worth knowing of their state, once until it is something else, and at the end which bytes did not
+ * reach whom.
  */
 #ifndef CHARDEV_CLI_RUN_REPORT_H
 #define CHARDEV_CLI_RUN_REPORT_H
@@ -11,11 +12,18 @@
 
 enum { REPORT_AGAIN_MS = 60 * 1000 }; /* the same trouble is told again after so long */
 
+/* What was last told, and when. */
+struct report_told {
+	uint64_t text; /* as a hash */
+	uint64_t ms;
+};
+
 struct report_entry {
 	const struct device *device;
-	uint64_t errors;  /* of the device when it was last looked at */
-	uint64_t told;    /* the last trouble told, as a hash */
-	uint64_t told_ms; /* and when */
+	uint64_t errors; /* of the device when it was last looked at */
+	struct report_told error;
+	struct report_told backend;
+	struct report_told guest;
 };
 
 struct report {
@@ -31,7 +39,7 @@ void report_fini(struct report *report);
 /* Something about this device changed. */
 void report_changed(struct report *report, const struct device *device);
 
-/* At the end, while the devices still stand. */
-void report_losses(const struct report *report);
+/* At the device's end: which of its bytes did not reach whom. */
+void report_losses(const struct device *device);
 
 #endif

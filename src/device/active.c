@@ -14,6 +14,8 @@ struct member {
 	struct device *device; /* NULL once closed */
 	uint64_t facts;        /* what live.xml says of it, as a hash */
 	bool changed;          /* since live.xml was last looked at */
+	struct state_slot *slot;
+	bool found; /* the slot was there: an earlier process's device goes on */
 };
 
 struct active_domain {
@@ -32,6 +34,7 @@ struct active_domain {
 	size_t open_count;
 	bool closing;
 	bool orphan; /* active_domain_open() failed: nobody waits for `closed` */
+	bool found;  /* an earlier process's devices go on */
 };
 
 /* ---- the live document ----------------------------------------------------------------------- */
@@ -122,6 +125,15 @@ static void on_changed(void *user)
 		loop_task_post(&member->active->live_task);
 }
 
+static void forget_new_slots(struct active_domain *active)
+{
+	for (size_t i = 0; i < document_domain(active->document)->device_count; i++) {
+		struct member *member = &active->members[i];
+		if (member->slot != NULL && !member->found)
+			*member->slot = (struct state_slot){0};
+	}
+}
+
 static void on_end_task(struct loop_task *task)
 {
 	struct active_domain *active = container_of(task, struct active_domain, end_task);
@@ -129,17 +141,30 @@ static void on_end_task(struct loop_task *task)
 	void *user = active->user;
 	bool orphan = active->orphan;
 	/* What another version of this program left is a person's to keep or to remove. */
-	bool ours = active->state.memory != NULL;
+	bool sweep = active->state.memory != NULL;
+	/* A start that failed leaves it as it was: a VMM of that process may still live. */
+	if (orphan && active->found) {
+		forget_new_slots(active);
+		sweep = false;
+	}
 	domain_log_free(active->domain_log);
 	state_close(&active->state);
 	guest_witness_fini(&active->witness);
-	if (ours)
+	if (sweep)
 		runtime_sweep(&active->runtime);
 	runtime_close(&active->runtime);
 	free(active->members);
 	free(active);
 	if (!orphan)
 		listener->closed(user);
+}
+
+static void on_ending(void *user)
+{
+	struct member *member = user;
+	struct active_domain *active = member->active;
+	if (!active->orphan)
+		active->listener->ending(active->user, member->device);
 }
 
 static void on_closed(void *user)
@@ -154,6 +179,7 @@ static void on_closed(void *user)
 static const struct device_listener member_listener = {
 	.guest_break = on_guest_break,
 	.changed = on_changed,
+	.ending = on_ending,
 	.closed = on_closed,
 	.orphaned = on_closed,
 };
@@ -192,10 +218,13 @@ static int open_member(
 		.listener = &member_listener,
 		.user = member,
 	};
-	params.slot = state_slot_for(&active->state, config->alias, &params.slot_found);
-	if (params.slot == NULL)
-		return error_set(err, -ENOSPC, "%s: no room in the state file", config->alias);
 	member->active = active;
+	member->slot = state_slot_for(&active->state, config->alias, &member->found);
+	if (member->slot == NULL)
+		return error_set(err, -ENOSPC, "%s: no room in the state file", config->alias);
+	active->found |= member->found;
+	params.slot = member->slot;
+	params.slot_found = member->found;
 	active->open_count++;
 	int code = device_open(&params, &member->device, err);
 	if (code == 0)
@@ -273,8 +302,10 @@ void active_domain_close(struct active_domain *active)
 	loop_task_cancel(&active->live_task);
 	if (active->open_count == 0)
 		loop_task_post(&active->end_task);
-	for (size_t i = 0; i < active->count; i++)
-		device_close(active->members[i].device);
+	for (size_t i = 0; i < active->count; i++) {
+		const struct member *member = &active->members[i];
+		device_close(member->device, active->orphan && member->found);
+	}
 }
 
 /* ---- the rest -------------------------------------------------------------------------------- */

@@ -90,6 +90,7 @@ static int open_ends(struct device *device, struct error *err)
 		.config = params->config,
 		.runtime_dir = params->runtime_dir,
 		.domain_log = params->domain_log,
+		.continued = params->slot_found,
 		.sink = &device_backend_sink,
 		.device = device,
 	};
@@ -156,6 +157,7 @@ int device_open(const struct device_params *params, struct device **ret, struct 
 	if (code < 0) {
 		error_prefix(err, "%s: ", alias);
 		device->orphan = true;
+		device->keep = params->slot_found;
 		start_ending(device);
 		return code;
 	}
@@ -214,16 +216,24 @@ static void start_ending(struct device *device)
 	device->closing = CLOSE_ENDING;
 	device->closes_pending = 3;
 	loop_task_cancel(&device->end_task);
-	remove_ring(device);
+	if (!device->keep)
+		remove_ring(device);
+	if (!device->keep && !device->orphan)
+		device_count_unread(device);
+	if (device->guest != NULL)
+		device->guest->params.keep = device->keep;
+	if (device->guest_stream != NULL)
+		stream_close(device->guest_stream);
+	device->guest_stream = NULL;
+	device->input_dropped += input_clear(&device->input);
+	if (!device->orphan && device->params.listener->ending != NULL)
+		device->params.listener->ending(device->params.user);
 	loop_timer_close(&device->pause_timer, on_pause_timer_closed);
 	loop_timer_close(&device->retry_timer, on_retry_timer_closed);
 	loop_timer_close(&device->close_timer, on_close_timer_closed);
 	if (device->log != NULL)
 		device->closes_pending++;
 	device_close_peers(device);
-	if (device->guest_stream != NULL)
-		stream_close(device->guest_stream);
-	device->guest_stream = NULL;
 	if (device->backend != NULL) {
 		device->closes_pending++;
 		device->backend->ops->close(device->backend, on_end_closed);
@@ -272,10 +282,11 @@ static void on_close_timer(struct loop_timer *timer)
 		start_ending(device);
 }
 
-void device_close(struct device *device)
+void device_close(struct device *device, bool keep)
 {
 	if (device->closing != CLOSE_NOT)
 		return;
+	device->keep = keep;
 	device->closing = CLOSE_DRAINING;
 	device->closing_since_ms = loop_now_ms(device->params.loop);
 	device_close_step(device);
@@ -324,6 +335,8 @@ void device_status(const struct device *device, struct device_status *ret)
 		ret->peers += !peer->is_log;
 	}
 	memcpy(ret->last_error, device->last_error, sizeof(ret->last_error));
+	memcpy(ret->backend_note, device->backend_note, sizeof(ret->backend_note));
+	memcpy(ret->guest_note, device->guest_note, sizeof(ret->guest_note));
 	device->backend->ops->describe(device->backend, &ret->backend);
 	device->guest->ops->describe(device->guest, &ret->guest);
 	ret->input_dropped += ret->guest.input_dropped;

@@ -33,7 +33,12 @@ struct device_listener {
 	bool (*guest_break)(void *user);
 	/* The backend's or the VMM's state changed: the live document may have. NULL: not told. */
 	void (*changed)(void *user);
-	/* After device_close(): the device is freed when this returns. */
+	/*
+	 * The last moment for device_status(): nobody gets or gives anything any more, and what did
+	 * not reach its reader or the guest is counted. NULL: not told.
+	 */
+	void (*ending)(void *user);
+	/* After device_close(): the device is freed. */
 	void (*closed)(void *user);
 	/*
 	 * Once after each device_open() that failed: what its parameters lent is free again. From
@@ -60,17 +65,18 @@ struct device_params {
 bool device_is_presented(const struct device_config *config);
 
 /*
- * All or nothing: on failure one sentence, a negative errno, and nothing is left behind, though
- * what had begun ends on later turns.
+ * All or nothing: on failure one sentence, a negative errno, and nothing is left behind but what
+ * an earlier process left (slot_found), though what had begun ends on later turns.
  */
 int device_open(const struct device_params *params, struct device **ret, struct error *err);
 
 /*
  * Ends the device: peers are disconnected, input for the guest that was not taken is thrown away,
  * the log gets what the history has for it (unless its disk fails), what was made on disk is
- * removed.
+ * removed. keep: but for the guest's FIFOs and the ring, with which a next process goes on, as
+ * after a kill.
  */
-void device_close(struct device *device);
+void device_close(struct device *device, bool keep);
 
 /* One more peer of the device, besides its backend's: a terminal. As backend_sink.peer. */
 void device_add_peer(struct device *device, struct stream *stream, const struct peer_info *info);
@@ -110,6 +116,10 @@ struct device_status {
 	uint64_t connects;
 	uint64_t errors;
 	char last_error[DEVICE_REASON_SIZE]; /* with its reason; "" when there was none */
+	/* What the backend and the guest port say of their state that is no error; "" when nothing.
+	 */
+	char backend_note[DEVICE_REASON_SIZE];
+	char guest_note[DEVICE_REASON_SIZE];
 	struct backend_description backend;
 	struct guest_description guest;
 };

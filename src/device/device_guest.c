@@ -8,6 +8,7 @@
 #include "util/fd.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static size_t ring_bound(const struct history *history)
@@ -319,9 +320,11 @@ static void on_present(void *user, bool present)
 
 static void on_state(void *user, int failure, const char *reason)
 {
+	struct device *device = user;
+	snprintf(device->guest_note, sizeof(device->guest_note), "%s", failure == 0 ? reason : "");
 	if (failure != 0)
-		device_note_error(user, "guest port", reason);
-	device_changed(user);
+		device_note_error(device, "guest port", reason);
+	device_changed(device);
 }
 
 const struct guest_sink device_guest_sink = {

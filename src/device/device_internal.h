@@ -79,6 +79,7 @@ struct device {
 	enum close_phase closing;
 	uint64_t closing_since_ms;
 	bool orphan; /* device_open() failed: it ends in `orphaned`, not in `closed` */
+	bool keep;   /* for the process that comes after us */
 	unsigned closes_pending;
 
 	/* counters */
@@ -90,6 +91,8 @@ struct device {
 	uint64_t errors;
 	enum backend_state backend_state;
 	char last_error[DEVICE_REASON_SIZE];
+	char backend_note[DEVICE_REASON_SIZE];
+	char guest_note[DEVICE_REASON_SIZE];
 };
 
 /* device.c */
@@ -120,6 +123,8 @@ void device_peer_free(struct peer *peer);
 void device_resume_peers(struct device *device);
 void device_retry_expired(struct loop_timer *timer);
 bool device_peers_flushed(const struct device *device);
+/* What readers have not taken by now they never will: it is counted as missed. */
+void device_count_unread(struct device *device);
 void device_close_peers(struct device *device);
 /* At the very end, when every stream has given back what it borrowed. */
 void device_free_lingering(struct device *device);
@@ -130,7 +135,7 @@ int device_peer_new(struct device *device, struct stream *stream, const struct p
 /* device_log.c: the raw log is one more peer, closed with them; it counts as one close */
 int device_log_open(struct device *device, struct error *err);
 void device_log_gap(struct device *device, const struct peer *peer, uint64_t missed);
-/* The log's file took bytes: its index may take what it could not before. */
-void device_log_written(struct device *device);
+/* A write of the log ended, well or not: where it stands now. */
+void device_log_written(struct device *device, const struct peer *peer, int failure);
 
 #endif

@@ -35,10 +35,24 @@ static void on_stream_closed(struct stream *stream)
 	log_index_close(log->index, on_index_closed, log);
 }
 
-/* Where the log goes on: after a crash its size tells, else it begins with what is to come. */
+/* Notes that the file, `size` bytes long, has everything before `offset`. */
+static void note_position(struct device *device, uint64_t offset, uint64_t size)
+{
+	device->params.slot->log_base = offset - size;
+	device->params.slot->log_at = offset;
+}
+
+/*
+ * Where the log goes on: after a crash its size tells, for a write may have ended unseen; else it
+ * begins with what is to come. A file that is shorter than it was seen to be has been cut since
+ * (copytruncate), and its size tells nothing.
+ */
 static uint64_t first_offset(const struct device *device, uint64_t size)
 {
-	uint64_t offset = device->params.slot->log_base + size;
+	const struct state_slot *slot = device->params.slot;
+	uint64_t offset = slot->log_base + size;
+	if (size < slot->log_at - slot->log_base)
+		offset = slot->log_at;
 	if (!device->params.slot_found || offset > device->history.head)
 		return device->history.head;
 	return offset;
@@ -57,7 +71,7 @@ static int add_reader(struct device *device, struct device_log *log, uint64_t si
 	if (code < 0)
 		return code;
 	peer->is_log = true;
-	device->params.slot->log_base = peer->reader.offset - size;
+	note_position(device, peer->reader.offset, size);
 	if (peer->reader.dropped != 0)
 		log_index_gap(log->index, size, peer->reader.offset, peer->reader.dropped);
 	return 0;
@@ -113,11 +127,16 @@ void device_log_gap(struct device *device, const struct peer *peer, uint64_t mis
 {
 	struct state_slot *slot = device->params.slot;
 	uint64_t log_offset = peer->reader.offset - missed - slot->log_base;
-	slot->log_base += missed;
+	note_position(device, peer->reader.offset, log_offset);
 	log_index_gap(device->log->index, log_offset, peer->reader.offset, missed);
 }
 
-void device_log_written(struct device *device)
+void device_log_written(struct device *device, const struct peer *peer, int failure)
 {
-	log_index_flush(device->log->index);
+	int64_t size = device->log->stream.size;
+	if (size >= 0)
+		note_position(device, peer->reader.offset, (uint64_t)size);
+	/* Its disk has space again: the index may take what it could not before. */
+	if (failure == 0)
+		log_index_flush(device->log->index);
 }

@@ -145,6 +145,8 @@ static void on_written(void *consumer, size_t done, int failure)
 	struct reader *reader = &peer->reader;
 	reader_written(reader, done);
 	give_back_abandoned(peer);
+	if (peer->is_log)
+		device_log_written(device, peer, failure);
 	if (failure != 0) {
 		if (!reader->failing)
 			device_note_error(device, peer->name, error_text(failure));
@@ -152,8 +154,6 @@ static void on_written(void *consumer, size_t done, int failure)
 		loop_timer_start(&device->retry_timer, POLICY_FILE_RETRY_MS);
 	} else {
 		reader->failing = false;
-		if (peer->is_log)
-			device_log_written(device);
 		pump(peer);
 	}
 	moved_on(device);
@@ -315,6 +315,8 @@ static void on_backend_state(void *user, enum backend_state state, int failure, 
 {
 	struct device *device = user;
 	device->backend_state = state;
+	snprintf(device->backend_note, sizeof(device->backend_note), "%s",
+		failure == 0 && reason != NULL ? reason : "");
 	if (failure != 0)
 		device_note_error(device, NULL, reason != NULL ? reason : error_text(failure));
 	device_changed(device);
@@ -339,6 +341,16 @@ bool device_peers_flushed(const struct device *device)
 			return false;
 	}
 	return true;
+}
+
+void device_count_unread(struct device *device)
+{
+	list_for_each(link, &device->peers) {
+		struct peer *peer = container_of(link, struct peer, link);
+		uint64_t missed = peer->no_output ? 0 : reader_give_up(&peer->reader);
+		if (missed != 0 && peer->is_log)
+			device_log_gap(device, peer, missed);
+	}
 }
 
 void device_close_peers(struct device *device)

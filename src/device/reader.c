@@ -79,15 +79,24 @@ bool reader_is_caught_up(const struct reader *reader)
 	return reader->offset == reader->history->head;
 }
 
-uint64_t reader_skip_lost(struct reader *reader)
+static uint64_t skip(struct reader *reader, uint64_t to)
 {
-	const struct history *history = reader->history;
-	if (reader->borrowed != 0 || reader->offset >= history->oldest)
-		return 0;
-	uint64_t to = history->head - history->capacity / 2;
 	uint64_t missed = to - reader->offset;
 	reader->offset = to;
 	reader->dropped += missed;
 	reader->gaps++;
 	return missed;
+}
+
+uint64_t reader_skip_lost(struct reader *reader)
+{
+	const struct history *history = reader->history;
+	if (reader->borrowed != 0 || reader->offset >= history->oldest)
+		return 0;
+	return skip(reader, history->head - history->capacity / 2);
+}
+
+uint64_t reader_give_up(struct reader *reader)
+{
+	return reader_is_caught_up(reader) ? 0 : skip(reader, reader->history->head);
 }

@@ -64,4 +64,10 @@ bool reader_is_caught_up(const struct reader *reader);
  */
 uint64_t reader_skip_lost(struct reader *reader);
 
+/*
+ * Nothing more will be taken, a write under way counts as failed: returns how many bytes the reader
+ * misses (0: none), and it stands at the head.
+ */
+uint64_t reader_give_up(struct reader *reader);
+
 #endif

@@ -28,9 +28,10 @@ struct state_slot {
 	uint64_t delivered; /* the furthest offset that any backend peer took */
 	uint64_t capacity;  /* of the ring, as allocated */
 	uint64_t log_base;  /* history offset minus log size: where the raw log goes on */
+	uint64_t log_at;    /* the history offset up to which the log was last seen to be written */
 	uint32_t intent;    /* bytes about to be read at head; 0: none */
 	uint8_t witness;    /* the first of them */
-	uint8_t reserved[35];
+	uint8_t reserved[27];
 };
 
 _Static_assert(sizeof(struct state_slot) == 128, "the state file's format is 128-byte slots");

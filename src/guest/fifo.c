@@ -280,6 +280,9 @@ static void on_stream_closed(struct stream *stream)
 static void close_stream(struct stream *stream)
 {
 	struct fifo_port *port = of_stream(stream);
+	/* With the FIFO goes what no VMM came for. */
+	if (!port->present && !port->base.params.keep)
+		empty_input(port);
 	loop_poll_close(&port->out_poll, on_out_closed);
 	loop_poll_close(&port->in_poll, on_in_closed);
 	fifo_files_close(&port->files);

@@ -40,7 +40,10 @@ struct guest_params {
 	void *device;
 	/* Shared by all ports of a loop (witness.h); NULL: a port that needs one makes its own. */
 	struct guest_witness *witness;
-	/* fifo: close leaves the FIFOs where they are, for the process that comes after us. */
+	/*
+	 * fifo: close leaves the FIFOs where they are, for the process that comes after us. May be
+	 * decided as late as then.
+	 */
 	bool keep;
 };
 

@@ -222,7 +222,7 @@ struct chardev_device *chardev_device_close(struct chardev_device *device)
 	struct chardev_engine *engine = device->engine;
 	device->closed = true;
 	list_remove(&device->noted_link);
-	device_close(device->device);
+	device_close(device->device, false);
 	library_turn(engine);
 	return NULL;
 }

@@ -115,7 +115,7 @@ struct chardev_engine *chardev_engine_free(struct chardev_engine *engine)
 		if (device->closed)
 			continue;
 		device->closed = true;
-		device_close(device->device);
+		device_close(device->device, false);
 	}
 	loop_task_cancel(&engine->deliver_task);
 	/* A disk that hangs keeps what it was given, and with it the loop. */

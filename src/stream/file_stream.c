@@ -10,6 +10,7 @@
 
 #include <poll.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct file_stream *of(struct stream *stream)
@@ -22,10 +23,8 @@ static struct file_stream *of_job(struct loop_job *job)
 	return container_of(job, struct file_stream, job);
 }
 
-/* On a thread: everything that it touches is the job's until `done`. */
-static void write_all(struct loop_job *job)
+static void write_parts(struct file_stream *fs)
 {
-	struct file_stream *fs = of_job(job);
 	while (fs->iov_count > 0) {
 		ssize_t n = writev(fs->fd, fs->iov, fs->iov_count);
 		if (n >= 0) {
@@ -39,6 +38,15 @@ static void write_all(struct loop_job *job)
 			return;
 		}
 	}
+}
+
+/* On a thread: everything that it touches is the job's until `done`. */
+static void write_all(struct loop_job *job)
+{
+	struct file_stream *fs = of_job(job);
+	struct stat st;
+	write_parts(fs);
+	fs->size = fstat(fs->fd, &st) == 0 ? st.st_size : -1;
 }
 
 static void close_file(struct loop_job *job)
@@ -148,7 +156,7 @@ static const struct stream_ops file_stream_ops = {
 int file_stream_init(
 	struct file_stream *fs, struct loop *loop, int fd, void (*on_closed)(struct stream *stream))
 {
-	*fs = (struct file_stream){.loop = loop, .fd = fd};
+	*fs = (struct file_stream){.loop = loop, .fd = fd, .size = -1};
 	stream_init(&fs->base, &file_stream_ops, on_closed);
 	loop_task_init(&fs->close_task, loop, on_close_task);
 	loop_task_init(&fs->not_started, loop, on_not_started);

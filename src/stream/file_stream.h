@@ -26,7 +26,8 @@ struct file_stream {
 	int iov_count;
 	size_t done;
 	int failure;
-	int dead; /* the fatal error that came */
+	int64_t size; /* of the file, after the last write; -1: unknown */
+	int dead;     /* the fatal error that came */
 	bool in_flight;
 	bool want_writable;
 	bool (*is_fatal)(int code); /* NULL: no error is */

@@ -316,6 +316,40 @@ def test_what_is_taken_or_missing_is_one_sentence(kit, busy):
     client.close()
 
 
+def test_a_start_that_fails_leaves_a_killed_run_s_guest_its_ports(kit, busy):
+    """The VMM of a run that was killed lives on; a start that is refused must not cost it its host side."""
+    log = kit.path("serial0.log")
+    serial0 = "<serial type='null'><log file='%s'/></serial>" % log
+    domain = Domain(kit, serial0)
+    process = domain.serve()
+    # As QEMU does, which so keeps what nobody has read yet.
+    vmm = Peer(os.open(domain.runtime_path("serial0.out"), os.O_RDWR | os.O_CLOEXEC))
+    vmm.write(b"before ")
+    wait_size(log, 7)
+    process.signal(signal.SIGKILL)
+    process.wait()
+    vmm.write(b"between ")
+    left = listing(domain.runtime)
+
+    refused = Domain(kit, serial0 + busy.fill("<serial type='pty'/>" + TAKEN[0][0]), directory=domain.base)
+    again = refused.start()
+    assert again.wait() == 1
+    assert busy.fill(TAKEN[0][1]) in again.log()
+    # The same files: new ones would have other inodes, and a guest nobody to write to.
+    assert set(listing(domain.runtime)) == set(left) - {domain.runtime_path("lock")}
+    vmm.write(b"and after")
+
+    domain = Domain(kit, serial0, directory=domain.base)
+    process = domain.serve()
+    wait_size(log, len(b"before between and after"))
+    with open(log, "rb") as f:
+        assert f.read() == b"before between and after"
+    vmm.close()
+    process.signal(signal.SIGTERM)
+    assert process.wait() == 0
+    assert not os.path.exists(domain.runtime)
+
+
 def test_what_is_not_permitted_is_one_sentence(kit, busy):
     if os.geteuid() != 0:
         pytest.skip("needs root, to become another user")

@@ -149,6 +149,7 @@ struct bench {
 	struct state_slot slot;
 	bool slot_found;
 	char index_path[64];
+	const char *ring_dir;
 	struct device *device;
 	struct guest_port guest;
 	struct backend backend;
@@ -161,6 +162,8 @@ struct bench {
 	unsigned guest_breaks;
 	bool breaks_take_time;
 	unsigned closed;
+	unsigned endings;
+	struct device_status last_status;
 	unsigned orphaned;
 	bool backend_fails;
 	struct loop_task guest_closed;
@@ -256,6 +259,13 @@ static bool on_guest_break(void *user)
 	return bench->breaks_take_time;
 }
 
+static void on_ending(void *user)
+{
+	bench->endings++;
+	assert_int_equal(bench->closed, 0);
+	device_status(bench->device, &bench->last_status);
+}
+
 static void on_closed(void *user)
 {
 	bench->closed++;
@@ -268,6 +278,7 @@ static void on_orphaned(void *user)
 
 static const struct device_listener listener = {
 	.guest_break = on_guest_break,
+	.ending = on_ending,
 	.closed = on_closed,
 	.orphaned = on_orphaned,
 };
@@ -297,6 +308,7 @@ static void open_device(enum overflow_policy policy, int64_t patience_ms)
 		.config = &bench->config,
 		.slot = &bench->slot,
 		.slot_found = bench->slot_found,
+		.ring_dir = bench->ring_dir,
 		.listener = &listener,
 	};
 	assert_int_equal(device_open(&params, &bench->device, &err), 0);
@@ -331,7 +343,7 @@ static int teardown(void **state)
 {
 	if (bench->device != NULL && bench->closed == 0) {
 		bench->guest.params.sink->present(bench->guest.params.device, false);
-		device_close(bench->device);
+		device_close(bench->device, false);
 		turn_until(is_closed);
 	}
 	loop_drain(bench->loop);
@@ -803,10 +815,75 @@ static void a_gap_is_marked_as_soon_as_the_disk_works_again(void **state)
 	turn_until(gap_is_marked_as_the_guest_writes_on);
 	fail_reset();
 	bench->guest.params.sink->present(bench->guest.params.device, false);
-	device_close(bench->device);
+	device_close(bench->device, false);
 	turn_until(is_closed);
 	unlink(log);
 	unlink(bench->index_path);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+static uint64_t log_size(void)
+{
+	struct stat st;
+	return stat(bench->config.log.file, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+static bool log_is_complete(void)
+{
+	struct reader_status log;
+	return device_readers(bench->device, &log, 1) == 1 && !log.behind;
+}
+
+/* logrotate's copytruncate, and then a kill: the file's size says nothing of what was logged. */
+static void a_log_that_was_cut_goes_on_where_it_was(void **state)
+{
+	char dir[] = "/tmp/chardev-device-XXXXXX", log[64];
+	assert_non_null(mkdtemp(dir));
+	snprintf(log, sizeof(log), "%s/log", dir);
+	snprintf(bench->index_path, sizeof(bench->index_path), "%s/log.idx", dir);
+	bench->config.log.file = log;
+	open_device(OVERFLOW_DROP, 0);
+	guest_writes(100);
+	turn_until(log_is_complete);
+	assert_int_equal(truncate(log, 0), 0);
+	guest_writes(10);
+	turn_until(log_is_complete);
+	assert_int_equal(log_size(), 10);
+	struct state_slot killed = bench->slot;
+	bench->guest.params.sink->present(bench->guest.params.device, false);
+	device_close(bench->device, false);
+	turn_until(is_closed);
+
+	/* The ring is not there either: whoever believed the size would mark a gap of 100. */
+	bench->slot = killed;
+	bench->slot.head = 110;
+	bench->slot_found = true;
+	bench->closed = 0;
+	free(bench->guest_stream);
+	open_device(OVERFLOW_DROP, 0);
+	bench->written = 110;
+	guest_writes(5);
+	turn_until(log_is_complete);
+	assert_int_equal(log_size(), 15);
+	assert_int_equal(access(bench->index_path, F_OK), -1);
+
+	/* Cut when nobody was there to see it. */
+	killed = bench->slot;
+	bench->guest.params.sink->present(bench->guest.params.device, false);
+	device_close(bench->device, false);
+	turn_until(is_closed);
+	assert_int_equal(truncate(log, 0), 0);
+	bench->slot = killed;
+	bench->slot.head = 115;
+	bench->closed = 0;
+	free(bench->guest_stream);
+	open_device(OVERFLOW_DROP, 0);
+	bench->written = 115;
+	guest_writes(5);
+	turn_until(log_is_complete);
+	assert_int_equal(log_size(), 5);
+	assert_int_equal(access(bench->index_path, F_OK), -1);
+	unlink(log);
 	assert_int_equal(rmdir(dir), 0);
 }
 
@@ -970,7 +1047,7 @@ static void closing_flushes_the_readers_first(void **state)
 	struct fake *file = add_peer(PEER_FILE), *client = add_peer(PEER_CLIENT);
 	guest_writes(100);
 	bench->guest.params.sink->present(bench->guest.params.device, false);
-	device_close(bench->device);
+	device_close(bench->device, false);
 	loop_turn(bench->loop);
 	assert_false(file->closed);
 	fake_written(file, 100, 0);
@@ -986,9 +1063,49 @@ static void closing_does_not_wait_for_ever(void **state)
 	struct fake *stuck = add_peer(PEER_CLIENT);
 	stuck->quota = 0;
 	guest_writes(100);
-	device_close(bench->device);
+	device_close(bench->device, false);
 	turn_until(is_closed);
 	assert_true(stuck->closed);
+	assert_int_equal(bench->last_status.dropped, 100);
+}
+
+static void what_reached_nobody_is_counted_at_the_end(void **state)
+{
+	open_device(OVERFLOW_BLOCK, -1);
+	struct fake *client = add_peer(PEER_CLIENT);
+	bench->guest_stream->quota = 0;
+	peer_types(client, "typed");
+	guest_writes(100);
+	bench->guest.params.sink->present(bench->guest.params.device, false);
+	peer_types(client, "late");
+	device_close(bench->device, false);
+	turn_until(is_closed);
+	assert_int_equal(bench->endings, 1);
+	assert_int_equal(bench->last_status.dropped, 0);
+	assert_int_equal(bench->last_status.input_dropped, strlen("typed") + strlen("late"));
+}
+
+/* As after a start that failed: the process that comes next goes on with them. */
+static void fifos_and_ring_are_kept_for_a_successor(void **state)
+{
+	for (int keep = 0; keep <= 1; keep++) {
+		char dir[] = "/tmp/chardev-device-XXXXXX", ring[64];
+		assert_non_null(mkdtemp(dir));
+		snprintf(ring, sizeof(ring), "%s/serial0.ring", dir);
+		bench->ring_dir = dir;
+		bench->closed = 0;
+		free(bench->guest_stream);
+		open_device(OVERFLOW_DROP, 0);
+		guest_writes(100);
+		bench->guest.params.sink->present(bench->guest.params.device, false);
+		device_close(bench->device, keep == 1);
+		turn_until(is_closed);
+		assert_int_equal(bench->guest.params.keep, keep == 1);
+		assert_int_equal(unlink(ring), keep == 1 ? 0 : -1);
+		assert_int_equal(rmdir(dir), 0);
+		bench->slot_found = false;
+		bench->written = 0;
+	}
 }
 
 static void a_failed_open_is_one_sentence(void **state)
@@ -1048,6 +1165,7 @@ int main(void)
 		with_bench(a_write_that_failed_after_its_last_byte_is_not_the_end),
 		with_bench(a_file_that_waits_for_its_turn_has_a_second_and_goes_on),
 		with_bench(a_gap_is_marked_as_soon_as_the_disk_works_again),
+		with_bench(a_log_that_was_cut_goes_on_where_it_was),
 		with_bench(peers_type_interleaved_and_bounded),
 		with_bench(memory_that_was_short_keeps_nobody_waiting),
 		with_bench(a_break_reaches_the_guest_in_its_place),
@@ -1058,6 +1176,8 @@ int main(void)
 		with_bench(a_vmm_that_comes_back_finds_its_clients),
 		with_bench(closing_flushes_the_readers_first),
 		with_bench(closing_does_not_wait_for_ever),
+		with_bench(what_reached_nobody_is_counted_at_the_end),
+		with_bench(fifos_and_ring_are_kept_for_a_successor),
 		with_bench(a_failed_open_is_one_sentence),
 		with_bench(a_type_that_is_not_presented_is_refused_at_once),
 	};
