@@ -114,6 +114,12 @@ struct chardev_device_events {
 	void (*on_break)(struct chardev_device *device, void *user);
 	/* Peers, state or an error changed: chardev_device_status() has it. */
 	void (*on_change)(struct chardev_device *device, void *user);
+	/*
+	 * The terminal of a peer (telnet, RFC 1073) has this size: for a guest's device that can
+	 * carry it, as a virtio console does. The last one counts.
+	 */
+	void (*on_window)(
+		struct chardev_device *device, unsigned columns, unsigned rows, void *user);
 };
 
 /*
@@ -150,6 +156,28 @@ ssize_t chardev_device_write(struct chardev_device *device, const void *bytes, s
  * on_input follows when there are.
  */
 ssize_t chardev_device_read(struct chardev_device *device, void *bytes, size_t size);
+
+/*
+ * The guest sends a BREAK: after the output written so far, to the peers that can carry one
+ * (telnet, a serial port of the host). 0, or -ENOTCONN when the device was opened within this
+ * callback and is not ready yet.
+ */
+int chardev_device_send_break(struct chardev_device *device);
+
+/* What the guest has set its port to; 0: not said. */
+struct chardev_line {
+	unsigned speed; /* bits per second */
+	unsigned bits;  /* 5 to 8 */
+	char parity;    /* 'N', 'E', 'O', 'M' (mark) or 'S' (space) */
+	unsigned stop;  /* 1 or 2 */
+};
+
+/*
+ * The guest sets its line, after the output written so far: a serial port of the host follows
+ * (unless its <chardev:line> says what it shall be), and a telnet peer is told (RFC 2217). 0,
+ * -EINVAL for what no line can be set to, or -ENOTCONN as above.
+ */
+int chardev_device_set_line(struct chardev_device *device, const struct chardev_line *line);
 
 struct chardev_device_status {
 	size_t size;          /* in: sizeof(struct chardev_device_status) */

@@ -176,6 +176,14 @@ static void on_stream_closed(struct stream *stream)
 	begin_give_back(self);
 }
 
+/* Who says what the line shall be does not want it to be what the guest makes of it. */
+static bool says_line(const struct device_config *config)
+{
+	const struct extensions *said = &config->extensions;
+	return said->line.speed != 0 || said->line.bits != 0 || said->line.stop != 0 ||
+	       said->line.parity != PARITY_DEFAULT || said->line.flow != FLOW_DEFAULT;
+}
+
 static void on_task(struct loop_task *task)
 {
 	struct dev_serial *self = container_of(task, struct dev_serial, task);
@@ -189,6 +197,7 @@ static void on_task(struct loop_task *task)
 		return;
 	}
 	self->stream_there = true;
+	self->stream.keeps_line = says_line(params->config);
 	const struct peer_info info = {.kind = PEER_CLIENT, .name = path_of(self)};
 	report(self, BACKEND_CONNECTED, 0,
 		self->lock_trouble[0] != '\0' ? self->lock_trouble : NULL);

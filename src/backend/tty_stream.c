@@ -1,6 +1,7 @@
 /* A serial line as a stream; see tty_stream.h. */
 #include "backend/tty_stream.h"
 
+#include "stream/line_settings.h"
 #include "util/fd.h"
 
 #include <fcntl.h>
@@ -77,8 +78,8 @@ static void lower_signalled(void *consumer, const struct stream_signal *signal)
 static void lower_writable(void *consumer)
 {
 	struct tty_stream *ts = consumer;
-	if (ts->breaking || !ts->want_writable)
-		return; /* the end of the BREAK tells it */
+	if (ts->controlling || !ts->want_writable)
+		return; /* the end of the control tells it */
 	ts->want_writable = false;
 	ts->base.sink->writable(ts->base.consumer);
 }
@@ -130,28 +131,31 @@ static void stop_reading(struct stream *stream)
 static ssize_t write_some(struct stream *stream, const struct iovec *iov, int count)
 {
 	struct tty_stream *ts = of(stream);
-	ssize_t n = ts->breaking ? 0 : stream_write(&ts->lower.base, iov, count);
+	ssize_t n = ts->controlling ? 0 : stream_write(&ts->lower.base, iov, count);
 	ts->want_writable = n >= 0 && (size_t)n < iov_total(iov, count);
 	return n;
 }
 
 static void finish_close(struct tty_stream *ts)
 {
-	if (ts->lower_closed && !ts->breaking)
+	if (ts->lower_closed && !ts->controlling)
 		ts->base.on_closed(&ts->base);
 }
 
-/* On a thread: the kernel first waits for the output before it, then holds the line for 250 ms. */
-static void send_break(struct loop_job *job)
+/* On a thread: the kernel first waits for the output before it; a BREAK then lasts 250 ms. */
+static void control_line(struct loop_job *job)
 {
-	struct tty_stream *ts = container_of(job, struct tty_stream, break_job);
-	tcsendbreak(ts->fd, 0);
+	struct tty_stream *ts = container_of(job, struct tty_stream, control_job);
+	if (ts->control.type == STREAM_SIGNAL_BREAK)
+		tcsendbreak(ts->fd, 0);
+	else
+		line_settings_set(ts->fd, &ts->control.u.line);
 }
 
-static void on_break_sent(struct loop_job *job)
+static void on_controlled(struct loop_job *job)
 {
-	struct tty_stream *ts = container_of(job, struct tty_stream, break_job);
-	ts->breaking = false;
+	struct tty_stream *ts = container_of(job, struct tty_stream, control_job);
+	ts->controlling = false;
 	if (ts->base.closing)
 		finish_close(ts);
 	else
@@ -161,12 +165,18 @@ static void on_break_sent(struct loop_job *job)
 static int send_signal(struct stream *stream, const struct stream_signal *signal)
 {
 	struct tty_stream *ts = of(stream);
-	if (signal->type != STREAM_SIGNAL_BREAK)
+	bool is_break = signal->type == STREAM_SIGNAL_BREAK;
+	if (!is_break && (signal->type != STREAM_SIGNAL_LINE || ts->keeps_line))
 		return -EOPNOTSUPP;
-	if (ts->breaking)
+	if (ts->controlling && is_break && ts->control.type == STREAM_SIGNAL_BREAK)
 		return 0; /* one BREAK, longer or not, is what the other side sees */
-	int r = loop_job_submit(&ts->break_job, ts->loop, send_break, on_break_sent);
-	ts->breaking = r == 0;
+	if (ts->controlling) {
+		ts->want_writable = true;
+		return -EAGAIN;
+	}
+	ts->control = *signal;
+	int r = loop_job_submit(&ts->control_job, ts->loop, control_line, on_controlled);
+	ts->controlling = r == 0;
 	return r;
 }
 
@@ -174,8 +184,8 @@ static void close_stream(struct stream *stream)
 {
 	struct tty_stream *ts = of(stream);
 	loop_task_cancel(&ts->deliver_task);
-	/* A BREAK may wait for output that flow control holds up: without it, it ends. */
-	if (ts->breaking)
+	/* It may wait for output that flow control holds up: without it, it ends. */
+	if (ts->controlling)
 		tcflush(ts->fd, TCOFLUSH);
 	stream_close(&ts->lower.base);
 }

@@ -1,6 +1,7 @@
 /*
  * A serial line as a stream: a layer over a tty's descriptor that takes BREAKs out of the input
- * (the line marks them, tty_line.h) and puts them on the line among the output.
+ * (the line marks them, tty_line.h) and puts them on the line among the output, as it does
+ * with the settings that the guest has made.
  */
 #ifndef CHARDEV_BACKEND_TTY_STREAM_H
 #define CHARDEV_BACKEND_TTY_STREAM_H
@@ -23,8 +24,10 @@ struct tty_stream {
 	bool hung_up;
 	bool told_gone;
 	int reason;
-	struct loop_job break_job;
-	bool breaking; /* a BREAK is on the line, or waits for the output before it */
+	struct loop_job control_job;
+	struct stream_signal control; /* a BREAK or settings, */
+	bool controlling; /* on its way to the line: it waits for the output before it */
+	bool keeps_line;  /* settings are not followed: the owner has set the line */
 	bool want_writable;
 	bool lower_closed;
 };

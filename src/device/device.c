@@ -180,6 +180,7 @@ void device_closed_one(struct device *device)
 		return;
 	device_free_lingering(device);
 	history_close(&device->history);
+	marks_fini(&device->marks);
 	input_fini(&device->input);
 	const struct device_listener *listener = device->params.listener;
 	void *user = device->params.user;
@@ -326,6 +327,8 @@ void device_status(const struct device *device, struct device_status *ret)
 		.guest_paused_ms = device->guest_paused_ms,
 		.connects = device->connects,
 		.errors = device->errors,
+		.line = device->line,
+		.window = device->window,
 	};
 	if (device->paused)
 		ret->guest_paused_ms += loop_now_ms(device->params.loop) - device->paused_since_ms;
@@ -354,6 +357,7 @@ size_t device_readers(const struct device *device, struct reader_status *ret, si
 				.dropped = peer->reader.dropped,
 				.gaps = peer->reader.gaps,
 				.typed = peer->typed,
+				.window = peer->window,
 				.behind = !peer->no_output && !reader_is_caught_up(&peer->reader),
 				.failing = peer->reader.failing,
 			};

@@ -97,8 +97,9 @@ struct reader_status {
 	uint64_t taken;
 	uint64_t dropped;
 	uint64_t gaps;
-	uint64_t typed; /* bytes received from it */
-	bool behind;    /* has not taken everything there is */
+	uint64_t typed;              /* bytes received from it */
+	struct stream_window window; /* of its terminal; 0, 0: it has not said */
+	bool behind;                 /* has not taken everything there is */
 	bool failing;
 };
 
@@ -120,6 +121,8 @@ struct device_status {
 	 */
 	char backend_note[DEVICE_REASON_SIZE];
 	char guest_note[DEVICE_REASON_SIZE];
+	struct stream_line line;     /* the guest's settings, as far as its port tells */
+	struct stream_window window; /* what the guest's port was last offered */
 	struct backend_description backend;
 	struct guest_description guest;
 };

@@ -229,9 +229,14 @@ static void on_received(void *consumer, size_t n)
 
 static void on_signalled(void *consumer, const struct stream_signal *signal)
 {
-	/* No reader of today can be told of a guest's BREAK in its place in the bytes. */
-	(void)consumer;
-	(void)signal;
+	struct device *device = consumer;
+	if (signal->type == STREAM_SIGNAL_LINE)
+		device->line = signal->u.line;
+	if (marks_add(&device->marks, device->history.head, signal) < 0)
+		device_note_error(device, "guest port", "no memory for a BREAK or line settings");
+	device_pump_peers(device);
+	if (signal->type == STREAM_SIGNAL_LINE)
+		device_changed(device);
 }
 
 static void on_writable(void *consumer)
@@ -290,6 +295,10 @@ static void on_stream(void *user, struct stream *stream)
 	device->guest_waiting = false;
 	device->guest_deaf = false;
 	stream_attach(stream, &guest_stream_sink, device);
+	const struct stream_signal window = {
+		.type = STREAM_SIGNAL_WINDOW, .u.window = device->window};
+	if (device->window.columns != 0)
+		stream_signal(stream, &window);
 	if (!device->paused)
 		stream_read_start(stream);
 	device_pump_input(device);
@@ -334,6 +343,14 @@ const struct guest_sink device_guest_sink = {
 };
 
 /* ---- input ----------------------------------------------------------------------------------- */
+
+void device_offer_window(struct device *device, const struct stream_signal *window)
+{
+	device->window = window->u.window;
+	if (device->guest_stream != NULL)
+		stream_signal(device->guest_stream, window);
+	device_changed(device);
+}
 
 /* The signal that stands next in the input queue. False: not yet. */
 static bool deliver_signal(struct device *device, struct stream_signal signal)

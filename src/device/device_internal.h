@@ -7,6 +7,7 @@
 
 #include "device/device.h"
 #include "device/input.h"
+#include "device/marks.h"
 #include "device/policy.h"
 #include "util/list.h"
 
@@ -34,6 +35,7 @@ struct peer {
 	bool input_finished; /* it will give nothing more */
 	bool holding;        /* the guest is paused because of it, as of the last look */
 	uint64_t typed;
+	struct stream_window window; /* of its terminal; 0: unknown */
 	uint64_t write_started_ms;   /* of borrowed memory, or the wait for its turn */
 	struct abandoned *abandoned; /* where the borrowed memory stands, if not in the ring */
 	char name[PEER_NAME_SIZE];
@@ -52,6 +54,9 @@ struct device {
 	struct device_params params;
 	struct policy policy;
 	struct history history;
+	struct marks marks;          /* the guest's signals in it */
+	struct stream_line line;     /* the guest's, as far as it is known */
+	struct stream_window window; /* of the terminal of who last said; 0: unknown */
 	struct input input;
 	struct list peers;     /* struct peer */
 	struct list lingering; /* peers that were closed while a write still held their memory */
@@ -106,6 +111,8 @@ void device_close_step(struct device *device);
 /* device_guest.c: the guest's output into the history, the input queue to the guest */
 extern const struct guest_sink device_guest_sink;
 void device_guest_ended(struct device *device);
+/* A peer's terminal has this size: for a guest port that can carry it. */
+void device_offer_window(struct device *device, const struct stream_signal *window);
 /* Readers moved on: the guest may go on, if it was held up. */
 void device_resume_guest(struct device *device);
 /* Writes that do not end must not pin the ring: they keep its memory, the ring moves elsewhere. */

@@ -119,14 +119,52 @@ static void on_received(void *consumer, size_t n)
 	device_pump_input(peer->device);
 }
 
+static bool is_only_client(const struct peer *peer)
+{
+	list_for_each(link, &peer->device->peers) {
+		const struct peer *other = container_of(link, struct peer, link);
+		if (other != peer && other->kind == PEER_CLIENT)
+			return false;
+	}
+	return true;
+}
+
+/* What others have typed stands in the same queue, and is not this peer's to throw away. */
+static void purge(struct peer *peer, unsigned which)
+{
+	struct device *device = peer->device;
+	if ((which & STREAM_PURGE_SENT) != 0 && is_only_client(peer)) {
+		device->input_dropped += input_clear(&device->input);
+		device_resume_peers(device);
+	}
+	if ((which & STREAM_PURGE_RECEIVED) != 0 && peer->reader.borrowed == 0) {
+		reader_give_up(&peer->reader);
+		moved_on(device);
+	}
+}
+
 static void on_signalled(void *consumer, const struct stream_signal *signal)
 {
 	struct peer *peer = consumer;
-	if (signal->type != STREAM_SIGNAL_BREAK)
-		return;
-	if (!input_mark(&peer->device->input, signal))
-		device_note_error(peer->device, peer->name, "too many BREAKs at once: one is lost");
-	device_pump_input(peer->device);
+	struct device *device = peer->device;
+	switch (signal->type) {
+	case STREAM_SIGNAL_BREAK:
+		if (!input_mark(&device->input, signal))
+			device_note_error(
+				device, peer->name, "too many BREAKs at once: one is lost");
+		device_pump_input(device);
+		break;
+	case STREAM_SIGNAL_WINDOW:
+		peer->window = signal->u.window;
+		device_offer_window(device, signal);
+		break;
+	case STREAM_SIGNAL_PURGE:
+		purge(peer, signal->u.purge);
+		break;
+	default:
+		/* A guest's line and modem lines are its own: no peer can set them. */
+		break;
+	}
 }
 
 static void on_writable(void *consumer)
@@ -253,7 +291,8 @@ static void init_reader(struct device *device, struct peer *peer, uint64_t offse
 		policy = READER_DROP;
 		patience = 0;
 	}
-	reader_init(&peer->reader, &device->history, peer->stream, policy, patience, offset);
+	reader_init(&peer->reader, &device->history, &device->marks, peer->stream, policy, patience,
+		offset);
 	/* Where the bytes nobody saw are gone from the ring, this reader is who missed them. */
 	if (offset < device->history.oldest) {
 		uint64_t missed = device->history.oldest - offset;
@@ -300,6 +339,9 @@ void device_add_peer(struct device *device, struct stream *stream, const struct 
 	device->connects++;
 	if (!peer->no_input)
 		stream_read_start(stream);
+	const struct stream_signal line = {.type = STREAM_SIGNAL_LINE, .u.line = device->line};
+	if (device->line.speed != 0)
+		stream_signal(stream, &line);
 	pump(peer);
 	update_delivered(device);
 	device_attend_guest(device);

@@ -3,33 +3,43 @@
 
 #include "util/fd.h"
 
-void reader_init(struct reader *reader, struct history *history, struct stream *stream,
-	enum reader_policy policy, uint32_t patience_ms, uint64_t offset)
+void reader_init(struct reader *reader, struct history *history, const struct marks *marks,
+	struct stream *stream, enum reader_policy policy, uint32_t patience_ms, uint64_t offset)
 {
 	*reader = (struct reader){
 		.history = history,
+		.marks = marks,
 		.stream = stream,
 		.policy = policy,
 		.patience_ms = patience_ms,
 		.offset = offset,
+		.mark = offset == history->head ? marks->count : 0,
 	};
 }
 
-static ssize_t offer(struct reader *reader, size_t *ret_offered)
+/* Offers the bytes up to the next mark, whose place they have to keep. */
+static ssize_t offer(struct reader *reader, const struct mark *mark, size_t *ret_offered)
 {
 	struct iovec iov[2];
 	int count = history_peek(reader->history, reader->offset, iov);
+	if (mark != NULL)
+		count = iov_limit(iov, count, (size_t)(mark->offset - reader->offset));
 	*ret_offered = iov_total(iov, count);
 	return stream_write(reader->stream, iov, count);
 }
 
-ssize_t reader_pump(struct reader *reader)
+/* What a stream cannot carry is not its reader's to miss. */
+static void pass_on(struct reader *reader, const struct mark *mark)
 {
-	if (reader->ended || reader->waiting || reader->borrowed != 0 ||
-		reader_is_caught_up(reader))
-		return 0;
+	reader->waiting = stream_signal(reader->stream, &mark->signal) == -EAGAIN;
+	if (!reader->waiting)
+		reader->mark++;
+}
+
+static ssize_t give(struct reader *reader, const struct mark *mark)
+{
 	size_t offered;
-	ssize_t n = offer(reader, &offered);
+	ssize_t n = offer(reader, mark, &offered);
 	if (n == STREAM_BORROWED) {
 		reader->borrowed = offered;
 		return 0;
@@ -44,6 +54,25 @@ ssize_t reader_pump(struct reader *reader)
 	if (reader_is_caught_up(reader))
 		reader->held_ms = 0;
 	return n;
+}
+
+ssize_t reader_pump(struct reader *reader)
+{
+	ssize_t total = 0;
+	while (!reader->ended && !reader->waiting && reader->borrowed == 0) {
+		const struct mark *mark = marks_next(reader->marks, reader->offset, &reader->mark);
+		if (mark != NULL && mark->offset == reader->offset) {
+			pass_on(reader, mark);
+			continue;
+		}
+		if (reader_is_caught_up(reader))
+			break;
+		ssize_t n = give(reader, mark);
+		if (n < 0)
+			return n;
+		total += n;
+	}
+	return total;
 }
 
 void reader_written(struct reader *reader, size_t done)

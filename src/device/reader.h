@@ -9,6 +9,7 @@
 #define CHARDEV_DEVICE_READER_H
 
 #include "device/history.h"
+#include "device/marks.h"
 #include "stream/stream.h"
 
 #include <stdbool.h>
@@ -23,11 +24,13 @@ enum reader_policy {
 
 struct reader {
 	struct history *history;
+	const struct marks *marks;
 	struct stream *stream;
 	enum reader_policy policy;
 	uint32_t patience_ms;
 
 	uint64_t offset;   /* the next byte to give */
+	uint64_t mark;     /* the number of the next mark to pass on */
 	uint64_t borrowed; /* bytes from offset on that the stream has borrowed */
 	bool waiting;      /* the stream said "not now": wait for `writable` */
 	bool ended;        /* its output direction is dead */
@@ -40,12 +43,14 @@ struct reader {
 	uint64_t gaps;    /* and in how many gaps */
 };
 
-void reader_init(struct reader *reader, struct history *history, struct stream *stream,
-	enum reader_policy policy, uint32_t patience_ms, uint64_t offset);
+/* The marks at `offset` are for it too, unless that is the head: then it comes after them. */
+void reader_init(struct reader *reader, struct history *history, const struct marks *marks,
+	struct stream *stream, enum reader_policy policy, uint32_t patience_ms, uint64_t offset);
 
 /*
- * Gives the stream what it takes now. Returns how many bytes were taken (0: none), or a negative
- * errno when the output direction has died; STREAM_BORROWED is not an error here and gives 0.
+ * Gives the stream what it takes now, and the marks in between. Returns how many bytes were taken
+ * (0: none), or a negative errno when the output direction has died; STREAM_BORROWED is not an
+ * error here and gives 0.
  */
 ssize_t reader_pump(struct reader *reader);
 

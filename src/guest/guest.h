@@ -117,9 +117,17 @@ struct guest_process_events {
 	void (*on_input)(void *user);
 	void (*on_room)(void *user);
 	void (*on_break)(void *user);
+	/* The terminal of a peer has another size; the last one counts. */
+	void (*on_window)(void *user, struct stream_window window);
 };
 void guest_process_listen(
 	struct guest_port *base, const struct guest_process_events *events, void *user);
+
+/*
+ * What the guest signals, after the output written so far: a BREAK, its line's settings. -ENOTCONN
+ * as for guest_process_write().
+ */
+int guest_process_signal(struct guest_port *base, const struct stream_signal *signal);
 
 /* ---- stdio (guest/stdio.c): the VMM is a child whose stdin and stdout are the port ----------- */
 

@@ -28,6 +28,8 @@ struct process_port {
 	size_t break_after;
 	bool tell_input;
 	bool tell_room;
+	bool tell_window;
+	struct stream_window window;
 	size_t first; /* the staging ring: its first byte, and */
 	size_t used;  /* how many there are */
 	void (*closed)(void *device);
@@ -109,6 +111,15 @@ ssize_t guest_process_read(struct guest_port *port, void *bytes, size_t n)
 	return (ssize_t)n;
 }
 
+int guest_process_signal(struct guest_port *port, const struct stream_signal *signal)
+{
+	struct process_port *process = of(port);
+	if (!is_usable(process))
+		return -ENOTCONN;
+	process->stream.sink->signalled(process->stream.consumer, signal);
+	return 0;
+}
+
 void guest_process_listen(
 	struct guest_port *port, const struct guest_process_events *events, void *user)
 {
@@ -167,6 +178,12 @@ static ssize_t write_input(struct stream *stream, const struct iovec *iov, int c
 static int send_signal(struct stream *stream, const struct stream_signal *signal)
 {
 	struct process_port *port = of_stream(stream);
+	if (signal->type == STREAM_SIGNAL_WINDOW) {
+		port->window = signal->u.window;
+		port->tell_window = true;
+		loop_task_post(&port->task);
+		return 0;
+	}
 	if (signal->type != STREAM_SIGNAL_BREAK)
 		return -EOPNOTSUPP;
 	if (port->break_pending) {
@@ -219,6 +236,10 @@ static void tell_vmm(struct process_port *port)
 			loop_task_post(&port->task);
 		tell(port, events->on_break);
 	}
+	bool window = port->tell_window;
+	port->tell_window = false;
+	if (is_usable(port) && window && events->on_window != NULL)
+		events->on_window(port->user, port->window);
 	bool input = port->tell_input;
 	port->tell_input = false;
 	if (is_usable(port) && input && port->used > 0)

@@ -9,9 +9,12 @@
  * it did not read is taken back through the slave, opened by ourselves for a moment (util/pty.h).
  * A VMM that is replaced by the next one before the loop turns once is not noticed.
  *
- * A BREAK does not pass a pseudo terminal. pty(7), pts(4), ioctl_tty(2).
+ * The settings that the VMM makes (a guest's baud rate and framing, from QEMU) are told, for the
+ * master is read in packet mode. A BREAK does not pass a pseudo terminal. pty(7), pts(4),
+ * ioctl_tty(2).
  */
 #include "guest/pty.h"
+#include "stream/line_settings.h"
 #include "util/fd.h"
 #include "util/pty.h"
 
@@ -85,6 +88,7 @@ static void leave(struct pty_port *port)
 {
 	port->present = false;
 	port->leaving = false;
+	pty_watch_settings(port->fd); /* it may have turned that off */
 	update_poll(port);
 	port->base.params.sink->present(port->base.params.device, false);
 	if (!port->stream.closing)
@@ -110,10 +114,27 @@ static void on_watch(struct loop_watch *watch, uint32_t mask, const char *name)
 
 /* ---- bytes ----------------------------------------------------------------------------------- */
 
+/*
+ * What the VMM has made of its terminal is what its guest has made of its port, but for the framing:
+ * a pty keeps the speed and the stop bits, and has eight bits and no parity whatever it is told.
+ */
+static void tell_settings(struct pty_port *port)
+{
+	struct stream_line line;
+	if (line_settings_get(port->fd, &line) < 0)
+		return;
+	const struct stream_signal signal = {
+		.type = STREAM_SIGNAL_LINE,
+		.u.line = {.speed = line.speed, .stop = line.stop},
+	};
+	port->stream.sink->signalled(port->stream.consumer, &signal);
+}
+
 static void read_once(struct pty_port *port)
 {
-	struct iovec iov[STREAM_MAX_PARTS];
-	int count = port->stream.sink->space(port->stream.consumer, iov);
+	unsigned char status = 0;
+	struct iovec iov[1 + STREAM_MAX_PARTS] = {{&status, 1}};
+	int count = port->stream.sink->space(port->stream.consumer, iov + 1);
 	if (port->stream.closing || !port->reading)
 		return;
 	if (count <= 0) {
@@ -122,10 +143,13 @@ static void read_once(struct pty_port *port)
 	}
 	ssize_t n;
 	do {
-		n = readv(port->fd, iov, count);
+		n = readv(port->fd, iov, 1 + count);
 	} while (n < 0 && errno == EINTR);
 	if (n > 0) {
-		port->stream.sink->received(port->stream.consumer, (size_t)n);
+		if (n > 1)
+			port->stream.sink->received(port->stream.consumer, (size_t)n - 1);
+		if ((status & TIOCPKT_IOCTL) != 0 && !port->stream.closing)
+			tell_settings(port);
 		/* If the next one is there already, no event tells that this one's is read. */
 		if (!port->stream.closing && port->leaving && (events_now(port) & POLLIN) == 0)
 			leave(port);
@@ -195,9 +219,17 @@ static ssize_t write_input(struct stream *stream, const struct iovec *iov, int c
 	return n;
 }
 
-static int no_signal(struct stream *stream, const struct stream_signal *signal)
+/* The slave's size: its program gets a SIGWINCH. */
+static int send_signal(struct stream *stream, const struct stream_signal *signal)
 {
-	return -EOPNOTSUPP;
+	struct pty_port *port = of_stream(stream);
+	if (signal->type != STREAM_SIGNAL_WINDOW)
+		return -EOPNOTSUPP;
+	const struct winsize size = {
+		.ws_col = signal->u.window.columns,
+		.ws_row = signal->u.window.rows,
+	};
+	return ioctl(port->fd, TIOCSWINSZ, &size) < 0 ? -errno : 0;
 }
 
 /* ---- open and close -------------------------------------------------------------------------- */
@@ -236,7 +268,7 @@ static const struct stream_ops pty_stream_ops = {
 	.read_start = read_start,
 	.read_stop = read_stop,
 	.write = write_input,
-	.signal = no_signal,
+	.signal = send_signal,
 	.close = close_stream,
 };
 
@@ -282,7 +314,7 @@ static int open_master(struct pty_port *port)
 	if (rc == 0 && fchmod(slave, 0600) < 0)
 		rc = -errno;
 	fd_close(slave);
-	return rc;
+	return rc == 0 ? pty_watch_settings(port->fd) : rc;
 }
 
 /* A link that a former process of ours left is replaced; anything else is refused by name. */

@@ -35,10 +35,18 @@ static void on_break(void *user)
 	library_note(device, 0);
 }
 
+static void on_window(void *user, struct stream_window window)
+{
+	struct chardev_device *device = user;
+	device->window = window;
+	library_note(device, NOTE_WINDOW);
+}
+
 static const struct guest_process_events process_events = {
 	.on_input = on_input,
 	.on_room = on_room,
 	.on_break = on_break,
+	.on_window = on_window,
 };
 
 static void on_changed(void *user)
@@ -88,6 +96,9 @@ void library_device_tell(struct chardev_device *device)
 		if (!tell(device, events->on_break))
 			return;
 	}
+	if ((notes & NOTE_WINDOW) != 0 && events->on_window != NULL && !device->closed)
+		events->on_window(
+			device, device->window.columns, device->window.rows, device->user);
 	if ((notes & NOTE_INPUT) != 0 && !tell(device, events->on_input))
 		return;
 	if ((notes & NOTE_ROOM) != 0) {
@@ -244,6 +255,47 @@ ssize_t chardev_device_read(struct chardev_device *device, void *bytes, size_t s
 	ssize_t n = guest_process_read(device_guest_port(device->device), bytes, size);
 	library_turn(device->engine);
 	return n;
+}
+
+static int guest_signals(struct chardev_device *device, const struct stream_signal *signal)
+{
+	int code = guest_process_signal(device_guest_port(device->device), signal);
+	library_turn(device->engine);
+	return code;
+}
+
+int chardev_device_send_break(struct chardev_device *device)
+{
+	const struct stream_signal signal = {.type = STREAM_SIGNAL_BREAK};
+	return guest_signals(device, &signal);
+}
+
+int chardev_device_set_line(struct chardev_device *device, const struct chardev_line *line)
+{
+	static const char parities[] = {
+		[STREAM_PARITY_NONE] = 'N',
+		[STREAM_PARITY_ODD] = 'O',
+		[STREAM_PARITY_EVEN] = 'E',
+		[STREAM_PARITY_MARK] = 'M',
+		[STREAM_PARITY_SPACE] = 'S',
+	};
+	enum stream_parity parity = STREAM_PARITY_UNSAID;
+	while (parity < STREAM_PARITY_COUNT && parities[parity] != line->parity)
+		parity++;
+	if (parity == STREAM_PARITY_COUNT || line->stop > 2 ||
+		(line->bits != 0 && (line->bits < 5 || line->bits > 8)))
+		return -EINVAL;
+	const struct stream_signal signal = {
+		.type = STREAM_SIGNAL_LINE,
+		.u.line =
+			{
+				.speed = line->speed,
+				.bits = (uint8_t)line->bits,
+				.parity = parity,
+				.stop = (enum stream_stop)line->stop,
+			},
+	};
+	return guest_signals(device, &signal);
 }
 
 int chardev_device_status(const struct chardev_device *device, struct chardev_device_status *status)

@@ -45,6 +45,7 @@ enum {
 	NOTE_INPUT = 1,
 	NOTE_ROOM = 2,
 	NOTE_CHANGE = 4,
+	NOTE_WINDOW = 8,
 };
 
 struct chardev_device {
@@ -60,6 +61,7 @@ struct chardev_device {
 	void *user;
 	unsigned notes;
 	unsigned breaks; /* due before any more input is given out */
+	struct stream_window window;
 	bool wants_room; /* a write was cut short */
 	bool closed;     /* by its user: nothing is told any more */
 };

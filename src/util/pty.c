@@ -29,6 +29,22 @@ int pty_make_raw(int fd)
 	return same || tcsetattr(fd, TCSANOW, &raw) == 0 ? 0 : -errno;
 }
 
+int pty_watch_settings(int master)
+{
+	static const int on = 1, off;
+	struct termios now;
+	if (tcgetattr(master, &now) < 0)
+		return -errno;
+	if ((now.c_lflag & EXTPROC) != 0)
+		return ioctl(master, TIOCPKT, &on) < 0 ? -errno : 0;
+	/* Off first: this change is not to be told. */
+	now.c_lflag |= EXTPROC;
+	if (ioctl(master, TIOCPKT, &off) < 0 || tcsetattr(master, TCSANOW, &now) < 0 ||
+		ioctl(master, TIOCPKT, &on) < 0)
+		return -errno;
+	return 0;
+}
+
 uint64_t pty_take_back_unread(int master)
 {
 	uint64_t unread = 0;

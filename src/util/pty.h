@@ -15,6 +15,13 @@ int pty_open_slave(int master);
 int pty_make_raw(int fd);
 
 /*
+ * Packet mode on the master, EXTPROC on the slave: from then on each read(2) of the master begins
+ * with a byte that says what has happened (ioctl_tty(2), TIOCPKT), new settings of the slave
+ * included. 0 or a negative errno.
+ */
+int pty_watch_settings(int master);
+
+/*
  * Takes back what nobody has read on the slave, which nobody has open: how many bytes. Read, not
  * asked for and flushed: what FIONREAD counts ends at 4095, and TCIFLUSH takes the rest as well.
  * The slave is raw afterwards.

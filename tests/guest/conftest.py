@@ -1,8 +1,13 @@
 """Fixtures: a kit for a test, a kit for a module, and times worth knowing at the end of the run."""
 
+import signal
+
 import pytest
 
 from guestkit import LONG, Kit
+
+# What is started inherits it: under nohup(1) a chardev would rightly ignore SIGHUP.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -38,7 +38,8 @@ struct fake_device {
 	size_t intent_n;
 	uint8_t witness;
 	unsigned intents, broken_intents;
-	unsigned streams, arrivals, departures, states, writables, ends, gones, breaks;
+	unsigned streams, arrivals, departures, states, writables, ends, gones, breaks, lines;
+	struct stream_signal signal; /* the last one */
 	bool present;
 	bool no_start; /* do not start reading by itself */
 	int failure;
@@ -78,7 +79,9 @@ static void fake_received(void *consumer, size_t n)
 static void fake_signalled(void *consumer, const struct stream_signal *signal)
 {
 	struct fake_device *device = consumer;
-	device->breaks++;
+	device->breaks += signal->type == STREAM_SIGNAL_BREAK;
+	device->lines += signal->type == STREAM_SIGNAL_LINE;
+	device->signal = *signal;
 }
 
 static void fake_writable(void *consumer)

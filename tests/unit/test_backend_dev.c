@@ -5,6 +5,7 @@
 #include "fake_device.h"
 
 #include "backend/path_wait.h"
+#include "stream/line_settings.h"
 #include "util/fd.h"
 
 #include <errno.h>
@@ -139,6 +140,42 @@ static void input_pauses_without_loss(void **state)
 	assert_int_equal(peer->input_size, before); /* not on this stack */
 	fake_wait(&device, peer->input_size == 9);
 	assert_string_equal(peer->input, "abcdefghi");
+	end(&device, &line);
+}
+
+static unsigned speed_of(int fd);
+
+static void the_line_follows_the_guest_unless_the_document_says_what_it_is(void **state)
+{
+	struct fake_device device;
+	struct line line;
+	const struct stream_signal settings = {.type = STREAM_SIGNAL_LINE,
+		.u.line = {.speed = 12345, .bits = 7, .parity = STREAM_PARITY_EVEN}};
+	const struct stream_signal brk = {.type = STREAM_SIGNAL_BREAK};
+	begin(&device, &line);
+	struct fake_peer *peer = &device.peers[0];
+	assert_int_equal(speed_of(line.probe), 115200);
+	assert_int_equal(stream_signal(peer->stream, &settings), 0);
+	/* What follows waits until the line has them. */
+	assert_int_equal(fake_write(peer, "after"), 0);
+	assert_int_equal(stream_signal(peer->stream, &brk), -EAGAIN);
+	fake_wait(&device, peer->writables == 1);
+	assert_int_equal(speed_of(line.probe), 12345);
+	struct stream_line now;
+	assert_int_equal(line_settings_get(line.probe, &now), 0);
+	/* A pty has eight bits and no parity, whatever it is told. */
+	assert_int_equal(now.stop, STREAM_STOP_1);
+	assert_int_equal(fake_write(peer, "after"), 5);
+	end(&device, &line);
+
+	line_plug(&line);
+	fake_init(&device, DEVICE_SERIAL, SOURCE_DEV);
+	device.config.source.u.dev.path = port;
+	device.config.extensions.line.speed = 9600;
+	assert_int_equal(fake_open(&device, NULL), 0);
+	fake_wait(&device, device.peer_count == 1);
+	assert_int_equal(stream_signal(device.peers[0].stream, &settings), -EOPNOTSUPP);
+	assert_int_equal(speed_of(line.probe), 9600);
 	end(&device, &line);
 }
 
@@ -487,6 +524,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bytes_go_both_ways),
 		cmocka_unit_test(input_pauses_without_loss),
+		cmocka_unit_test(the_line_follows_the_guest_unless_the_document_says_what_it_is),
 		cmocka_unit_test(a_break_is_sent_and_holds_the_output),
 		cmocka_unit_test(settings_are_given_back),
 		cmocka_unit_test(what_the_driver_cannot_do_is_refused),

@@ -32,6 +32,8 @@ struct fake {
 	int write_failure;
 	unsigned breaks;
 	bool refuses_break;
+	bool is_busy; /* "not now" to signals */
+	struct stream_signal last_signal;
 	unsigned char got[1 << 20];
 	size_t got_count;
 };
@@ -81,8 +83,13 @@ static ssize_t fake_write(struct stream *stream, const struct iovec *iov, int co
 static int fake_signal(struct stream *stream, const struct stream_signal *signal)
 {
 	struct fake *fake = container_of(stream, struct fake, base);
+	if (fake->is_busy)
+		return -EAGAIN;
 	if (fake->refuses_break)
 		return -EOPNOTSUPP;
+	fake->last_signal = *signal;
+	if (signal->type != STREAM_SIGNAL_BREAK)
+		return 0;
 	fake->breaks++;
 	keep(fake, &(struct iovec){"!", 1}, 1, 1);
 	return 0;
@@ -944,6 +951,96 @@ static void a_break_reaches_the_guest_in_its_place(void **state)
 	assert_int_equal(bench->guest_breaks, 1);
 }
 
+static void guest_signals(const struct stream_signal *signal)
+{
+	bench->guest_stream->base.sink->signalled(bench->guest_stream->base.consumer, signal);
+}
+
+static void a_guest_s_break_has_its_place_for_every_reader(void **state)
+{
+	open_device(OVERFLOW_BLOCK, -1);
+	const struct stream_signal brk = {.type = STREAM_SIGNAL_BREAK};
+	struct fake *quick = add_peer(PEER_CLIENT), *slow = add_peer(PEER_CLIENT);
+	struct fake *deaf = add_peer(PEER_CLIENT);
+	deaf->refuses_break = true;
+	slow->quota = 1;
+	guest_writes(3);
+	guest_signals(&brk);
+	slow->is_busy = true;
+	fake_take(slow, SIZE_MAX);
+	guest_writes(2);
+	guest_signals(&brk);
+	assert_has(quick, 0, 0, 3);
+	assert_int_equal(quick->got[3], '!');
+	assert_has(quick, 4, 3, 2);
+	assert_int_equal(quick->got[6], '!');
+	assert_has(deaf, 0, 0, 5);
+	assert_int_equal(deaf->got_count, 5);
+	assert_int_equal(slow->got_count, 3);
+	slow->is_busy = false;
+	fake_take(slow, SIZE_MAX);
+	assert_int_equal(slow->got_count, 7);
+	assert_memory_equal(slow->got, quick->got, 7);
+	/* Who comes now was not there when the line broke. */
+	struct fake *late = add_peer(PEER_CLIENT);
+	guest_writes(1);
+	assert_int_equal(late->got_count, 1);
+	/* Far too many: the memory is bounded, and the bytes are not touched. */
+	slow->is_busy = true;
+	for (int i = 0; i < 3 * MARKS_MAX; i++)
+		guest_signals(&brk);
+	slow->breaks = 0;
+	slow->is_busy = false;
+	fake_take(slow, SIZE_MAX);
+	assert_int_equal(slow->breaks, MARKS_MAX);
+}
+
+static void who_comes_learns_the_guest_s_settings_and_offers_a_window(void **state)
+{
+	open_device(OVERFLOW_BLOCK, -1);
+	const struct stream_signal line = {
+		.type = STREAM_SIGNAL_LINE, .u.line = {.speed = 9600, .bits = 7}};
+	const struct stream_signal window = {
+		.type = STREAM_SIGNAL_WINDOW, .u.window = {.columns = 132, .rows = 50}};
+	struct device_status status;
+	guest_signals(&line);
+	struct fake *peer = add_peer(PEER_CLIENT);
+	assert_int_equal(peer->last_signal.type, STREAM_SIGNAL_LINE);
+	assert_int_equal(peer->last_signal.u.line.speed, 9600);
+	peer->base.sink->signalled(peer->base.consumer, &window);
+	assert_int_equal(bench->guest_stream->last_signal.type, STREAM_SIGNAL_WINDOW);
+	assert_int_equal(bench->guest_stream->last_signal.u.window.columns, 132);
+	device_status(bench->device, &status);
+	assert_int_equal(status.line.bits, 7);
+	assert_int_equal(status.window.rows, 50);
+	assert_int_equal(reader(0).window.columns, 132);
+}
+
+static void a_purge_is_the_peer_s_own(void **state)
+{
+	open_device(OVERFLOW_BLOCK, -1);
+	const struct stream_signal purge = {
+		.type = STREAM_SIGNAL_PURGE, .u.purge = STREAM_PURGE_SENT | STREAM_PURGE_RECEIVED};
+	struct device_status status;
+	struct fake *peer = add_peer(PEER_CLIENT), *other = add_peer(PEER_CLIENT);
+	bench->guest_stream->quota = 0;
+	peer->quota = other->quota = 0;
+	peer_types(other, "typed");
+	guest_writes(100);
+	peer->base.sink->signalled(peer->base.consumer, &purge);
+	device_status(bench->device, &status);
+	assert_int_equal(status.dropped, 100);
+	assert_int_equal(status.input_dropped, 0);
+	fake_take(other, SIZE_MAX);
+	fake_take(peer, SIZE_MAX);
+	assert_int_equal(other->got_count, 100);
+	assert_int_equal(peer->got_count, 0);
+	other->base.sink->gone(other->base.consumer, 0, 0);
+	peer->base.sink->signalled(peer->base.consumer, &purge);
+	device_status(bench->device, &status);
+	assert_int_equal(status.input_dropped, 5);
+}
+
 static void input_after_a_break_waits_until_it_is_done(void **state)
 {
 	open_device(OVERFLOW_BLOCK, -1);
@@ -1169,6 +1266,9 @@ int main(void)
 		with_bench(peers_type_interleaved_and_bounded),
 		with_bench(memory_that_was_short_keeps_nobody_waiting),
 		with_bench(a_break_reaches_the_guest_in_its_place),
+		with_bench(a_guest_s_break_has_its_place_for_every_reader),
+		with_bench(who_comes_learns_the_guest_s_settings_and_offers_a_window),
+		with_bench(a_purge_is_the_peer_s_own),
 		with_bench(input_after_a_break_waits_until_it_is_done),
 		with_bench(input_for_a_vmm_that_left_is_not_for_the_next),
 		with_bench(the_guest_port_is_attended_until_the_last_word_is_taken),

@@ -66,6 +66,56 @@ static void bytes_flow_both_ways_unchanged(void **state)
 	fake_free(device);
 }
 
+static void a_guest_s_settings_are_told_and_a_window_is_its_terminal_s(void **state)
+{
+	struct fake_device *device = opened();
+	int vmm = vmm_open(device);
+	fake_until(device, device->present);
+	struct termios settings;
+	assert_int_equal(tcgetattr(vmm, &settings), 0);
+	cfsetspeed(&settings, B9600);
+	settings.c_cflag = (settings.c_cflag & ~(tcflag_t)CSIZE) | CS7 | PARENB | CSTOPB;
+	assert_int_equal(write(vmm, "before", 6), 6);
+	assert_int_equal(tcsetattr(vmm, TCSANOW, &settings), 0);
+	assert_int_equal(write(vmm, "after", 5), 5);
+	fake_until(device, device->lines > 0 && device->received == 11);
+	assert_memory_equal(device->kept, "beforeafter", 11);
+	const struct stream_line *line = &device->signal.u.line;
+	assert_int_equal(line->speed, 9600);
+	assert_int_equal(line->stop, STREAM_STOP_2);
+	/* The kernel makes CS8 of CS7 here, so nobody can say what the guest has asked for. */
+	assert_int_equal(line->bits, 0);
+	assert_int_equal(line->parity, STREAM_PARITY_UNSAID);
+	fake_assert_idle(device);
+
+	const struct stream_signal window = {
+		.type = STREAM_SIGNAL_WINDOW, .u.window = {.columns = 132, .rows = 50}};
+	assert_int_equal(stream_signal(device->stream, &window), 0);
+	struct winsize size;
+	assert_int_equal(ioctl(vmm, TIOCGWINSZ, &size), 0);
+	assert_int_equal(size.ws_col, 132);
+	assert_int_equal(size.ws_row, 50);
+
+	/* One that leaves the terminal as no program should finds it right the next time. */
+	settings.c_lflag = ECHO | ICANON;
+	assert_int_equal(tcsetattr(vmm, TCSANOW, &settings), 0);
+	fake_until(device, device->lines > 1);
+	close(vmm);
+	fake_until(device, !device->present);
+	fake_assert_idle(device);
+	unsigned lines = device->lines;
+	vmm = vmm_open(device);
+	fake_until(device, device->present);
+	fake_assert_idle(device);
+	assert_int_equal(device->lines, lines);
+	cfsetspeed(&settings, B1200);
+	assert_int_equal(tcsetattr(vmm, TCSANOW, &settings), 0);
+	fake_until(device, device->lines > lines);
+	assert_int_equal(line->speed, 1200);
+	close(vmm);
+	fake_free(device);
+}
+
 static void nothing_stale_and_nothing_lost(void **state)
 {
 	struct fake_device *device = opened();
@@ -315,6 +365,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bytes_flow_both_ways_unchanged),
+		cmocka_unit_test(a_guest_s_settings_are_told_and_a_window_is_its_terminal_s),
 		cmocka_unit_test(nothing_stale_and_nothing_lost),
 		cmocka_unit_test(the_next_vmm_comes_before_the_old_one_is_read),
 		cmocka_unit_test(killed_vmms_lose_nothing),
