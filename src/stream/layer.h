@@ -26,6 +26,13 @@ struct layer_listener {
 	void (*ready)(void *owner);
 	/* Once, instead of `ready`: a negative errno, and one clause for a person. */
 	void (*failed)(void *owner, int failure, const char *reason);
+	/*
+	 * After `ready`, just before the consumer is told `gone` with a failure that the layer
+	 * itself has seen: the same with its reason, one clause for a person. In TLS 1.3 a client
+	 * is ready before the server has judged its certificate: a refusal comes so. NULL: not
+	 * interested.
+	 */
+	void (*broken)(void *owner, int failure, const char *reason);
 	/* After stream_close(): the layer is freed. */
 	void (*closed)(void *owner);
 };
@@ -38,6 +45,7 @@ struct layer_params {
 	bool is_server;              /* the other side has come to us */
 	struct tls_credentials *tls; /* tls: not NULL */
 	const char *host;            /* tls, as a client: the name the server must prove */
+	unsigned handshake_ms;       /* tls: the deadline until `ready`; 0: 10 s */
 	const struct layer_listener *listener;
 	void *owner;
 };

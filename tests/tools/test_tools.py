@@ -41,6 +41,9 @@ def write(root, path, text):
     ("src/backend/a.c", "<uv.h>", "only loop may include <uv.h>"),
     ("src/loop/a.c", "<uv.h>", None),
     ("src/cli/a.c", "<jansson.h>", "only vmm may include <jansson.h>"),
+    ("src/stream/tls.c", "<gnutls/gnutls.h>", None),
+    ("src/cli/tls_x.c", "<gnutls/x509.h>", None),
+    ("src/cli/a.c", "<gnutls/x509.h>", "only stream and cli/tls_ may include <gnutls/x509.h>"),
     ("src/attic/a.c", "<stdio.h>", "the folder is not in the table"),
     ("src/a.c", "<stdio.h>", "the folder is not in the table"),
 ])

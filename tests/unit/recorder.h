@@ -29,6 +29,7 @@ struct recorder {
 	size_t length;
 	size_t room;       /* the most to take in one read */
 	bool paused;       /* gives no space */
+	size_t pause_at;   /* likewise, once that many bytes have come; 0: never */
 	bool in_operation; /* the test is inside of a stream_ call: no event may come */
 	int count[RECORDER_EVENT_COUNT];
 	int close_at; /* the event in which to close the stream; -1: none */
@@ -56,6 +57,8 @@ static inline int recorder_space(void *consumer, struct iovec iov[STREAM_MAX_PAR
 {
 	struct recorder *recorder = consumer;
 	recorder_note(recorder, RECORDER_SPACE);
+	if (recorder->pause_at != 0 && recorder->length >= recorder->pause_at)
+		recorder->paused = true;
 	if (recorder->paused)
 		return 0;
 	size_t room = RECORDER_CAPACITY - recorder->length;
