@@ -30,6 +30,7 @@ enum backend_state {
 
 enum {
 	PEER_NAME_SIZE = 128,
+	PEER_REASON_SIZE = 200,
 	BACKEND_TEXT_SIZE = 320,
 	BACKEND_PATH_SIZE = 160,
 };

@@ -51,29 +51,58 @@ static unsigned clients_max(const struct listener *listener)
 
 static bool has_room(const struct listener *listener)
 {
-	return listener->peers.count - listener->peers.ending < clients_max(listener);
+	return socket_peers_joined(&listener->peers) - listener->peers.ending <
+	       clients_max(listener);
 }
 
 static void take(struct listener *listener, int fd)
 {
 	char name[PEER_NAME_SIZE];
-	char reason[PEER_NAME_SIZE + 100];
 	listener->complained = false;
 	listener->admit(fd, name);
+	int rc = socket_peers_add(&listener->peers, fd, name);
+	if (rc < 0)
+		pause_for(listener, rc);
+}
+
+/* ---- what becomes of the connections -------------------------------------------------------- */
+
+static struct listener *of_peers(struct socket_peers *peers)
+{
+	return container_of(peers, struct listener, peers);
+}
+
+static void refused(struct socket_peers *peers, const char *name, int failure, const char *reason)
+{
+	char text[PEER_NAME_SIZE + PEER_REASON_SIZE];
+	snprintf(text, sizeof(text), "%s was refused: %s", name, reason);
+	report(of_peers(peers), failure, text);
+}
+
+static void broken(struct socket_peers *peers, const char *name, int failure, const char *reason)
+{
+	char text[PEER_NAME_SIZE + PEER_REASON_SIZE];
+	snprintf(text, sizeof(text), "%s: %s", name, reason);
+	report(of_peers(peers), failure, text);
+}
+
+static bool welcome(struct socket_peers *peers, const char *name)
+{
+	struct listener *listener = of_peers(peers);
+	char reason[PEER_REASON_SIZE];
 	if (!has_room(listener))
-		socket_peers_end_dead(&listener->peers);
-	if (has_room(listener)) {
-		int rc = socket_peers_add(&listener->peers, fd, name);
-		if (rc < 0)
-			pause_for(listener, rc);
-		return;
-	}
-	fd_close(fd);
+		socket_peers_end_dead(peers);
+	if (has_room(listener))
+		return true;
 	snprintf(reason, sizeof(reason),
-		"%s was refused: %u clients are connected, and <chardev:clients max=> allows no "
-		"more",
-		name, listener->peers.count);
-	report(listener, -EUSERS, reason);
+		"%u clients are connected, and <chardev:clients max=> allows no more",
+		socket_peers_joined(peers));
+	refused(peers, name, -EUSERS, reason);
+	return false;
+}
+
+static void joined(struct socket_peers *peers)
+{
 }
 
 /* Errors of one connection that died in the queue (accept(2)), not of the listening socket. */
@@ -108,19 +137,28 @@ static void finish(struct listener *listener)
 		listener->closed(listener);
 }
 
-static void on_left(struct socket_peers *peers, const char *name)
+static void left(struct socket_peers *peers, const char *name)
 {
-	struct listener *listener = container_of(peers, struct listener, peers);
+	struct listener *listener = of_peers(peers);
 	if (listener->paused && !listener->closing)
 		set_paused(listener, false);
 	finish(listener);
 }
 
+static const struct socket_peers_listener peers_listener = {
+	.welcome = welcome,
+	.joined = joined,
+	.refused = refused,
+	.broken = broken,
+	.left = left,
+};
+
 void listener_init(struct listener *listener, const struct backend_params *params,
-	enum fd_stream_kind kind, void (*admit)(int fd, char name[PEER_NAME_SIZE]))
+	struct protocol *protocol, enum fd_stream_kind kind,
+	void (*admit)(int fd, char name[PEER_NAME_SIZE]))
 {
 	*listener = (struct listener){.params = params, .admit = admit};
-	socket_peers_init(&listener->peers, params, kind, on_left);
+	socket_peers_init(&listener->peers, params, protocol, kind, &peers_listener);
 	loop_timer_init(&listener->resume, params->loop, on_resume);
 }
 
@@ -157,6 +195,7 @@ void listener_close(struct listener *listener, void (*closed)(struct listener *l
 	listener->closing = true;
 	listener->closed = closed;
 	listener->closes_pending = 1 + listener->socket_count;
+	socket_peers_close_unready(&listener->peers);
 	loop_timer_close(&listener->resume, on_timer_closed);
 	for (int i = 0; i < listener->socket_count; i++) {
 		loop_poll_close(&listener->sockets[i].poll, on_poll_closed);

@@ -2,6 +2,8 @@
  * A server's sockets: accepts clients up to a limit, and hands each to the device as a peer. For
  * tcp and unix alike; how the sockets are made and clients are named is theirs.
  *
+ * Clients that are still being made ready (a TLS handshake) are not counted.
+ *
  * When the process has no descriptor or memory left for another client, accepting pauses (clients
  * wait in the kernel's queue) until one of ours leaves or a second has gone by.
  */
@@ -35,9 +37,10 @@ struct listener {
 	void (*closed)(struct listener *listener);
 };
 
-/* params must outlive the listener. */
+/* params and protocol must outlive the listener. */
 void listener_init(struct listener *listener, const struct backend_params *params,
-	enum fd_stream_kind kind, void (*admit)(int fd, char name[PEER_NAME_SIZE]));
+	struct protocol *protocol, enum fd_stream_kind kind,
+	void (*admit)(int fd, char name[PEER_NAME_SIZE]));
 
 /*
  * Accepts from a listening, non-blocking socket, and owns it from now on, also when this fails.

@@ -44,8 +44,6 @@ static void on_connected(struct connector *connector, int fd, const struct addre
 	if (rc < 0) {
 		connector_lost(connector);
 		report(client, BACKEND_CONNECTING, rc, error_text(rc));
-	} else if (!client->closing) {
-		report(client, BACKEND_CONNECTED, 0, NULL);
 	}
 }
 
@@ -57,13 +55,33 @@ const struct connector_ops socket_client_connector_ops = {
 	.will_kick = on_will_kick,
 };
 
+static bool welcome(struct socket_peers *peers, const char *name)
+{
+	return true;
+}
+
+static void joined(struct socket_peers *peers)
+{
+	struct socket_client *client = container_of(peers, struct socket_client, peers);
+	if (!client->closing)
+		report(client, BACKEND_CONNECTED, 0, NULL);
+}
+
+static void refused(struct socket_peers *peers, const char *name, int failure, const char *reason)
+{
+	struct socket_client *client = container_of(peers, struct socket_client, peers);
+	char text[PEER_NAME_SIZE + PEER_REASON_SIZE];
+	snprintf(text, sizeof(text), "cannot use the connection to %s: %s", name, reason);
+	report(client, BACKEND_CONNECTING, failure, text);
+}
+
 static void finish(struct socket_client *client)
 {
 	if (client->connector_closed && client->peers.count == 0)
 		client->closed(client);
 }
 
-static void on_left(struct socket_peers *peers, const char *name)
+static void left(struct socket_peers *peers, const char *name)
 {
 	struct socket_client *client = container_of(peers, struct socket_client, peers);
 	char reason[PEER_NAME_SIZE + 100];
@@ -81,13 +99,22 @@ static void on_left(struct socket_peers *peers, const char *name)
 	}
 }
 
+static const struct socket_peers_listener peers_listener = {
+	.welcome = welcome,
+	.joined = joined,
+	.refused = refused,
+	.broken = refused,
+	.left = left,
+};
+
 void socket_client_start(struct socket_client *client, const struct socket_client_kind *kind,
-	const struct backend_params *params, const struct reconnect *reconnect)
+	const struct backend_params *params, struct protocol *protocol,
+	const struct reconnect *reconnect)
 {
 	client->kind = kind;
 	client->params = params;
 	client->reconnect = reconnect;
-	socket_peers_init(&client->peers, params, kind->stream, on_left);
+	socket_peers_init(&client->peers, params, protocol, kind->stream, &peers_listener);
 	client->peers.end_together = true;
 	if (reconnect->enabled == TRISTATE_YES && reconnect->timeout > 0)
 		client->connector.longest_pause_ms = (uint64_t)reconnect->timeout * 1000;
@@ -105,10 +132,11 @@ void socket_client_close(struct socket_client *client, void (*closed)(struct soc
 {
 	client->closing = true;
 	client->closed = closed;
+	socket_peers_close_unready(&client->peers);
 	connector_close(&client->connector, on_connector_closed);
 }
 
 bool socket_client_is_connected(const struct socket_client *client)
 {
-	return client->peers.count > 0;
+	return socket_peers_joined(&client->peers) > 0;
 }

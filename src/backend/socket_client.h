@@ -42,11 +42,12 @@ struct socket_client {
 };
 
 /*
- * params and reconnect must outlive the client, whose connector the caller has initialised with
- * socket_client_connector_ops. The first attempt is made on a later turn.
+ * params, protocol and reconnect must outlive the client, whose connector the caller has
+ * initialised with socket_client_connector_ops. The first attempt is made on a later turn.
  */
 void socket_client_start(struct socket_client *client, const struct socket_client_kind *kind,
-	const struct backend_params *params, const struct reconnect *reconnect);
+	const struct backend_params *params, struct protocol *protocol,
+	const struct reconnect *reconnect);
 void socket_client_close(
 	struct socket_client *client, void (*closed)(struct socket_client *client));
 bool socket_client_is_connected(const struct socket_client *client);

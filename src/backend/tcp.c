@@ -29,24 +29,18 @@ enum {
 };
 
 /* What bytes pass through between a peer and the device, from the wire inwards. */
-enum layer { LAYER_NONE, LAYER_TLS, LAYER_TELNET, LAYER_COUNT };
-
-static const char *const layer_names[LAYER_COUNT] = {
-	[LAYER_NONE] = "none",
-	[LAYER_TLS] = "TLS",
-	[LAYER_TELNET] = "the telnet protocol",
-};
-
-static const enum layer protocol_layers[TCP_PROTOCOL_COUNT][LAYER_COUNT] = {
-	[TCP_PROTOCOL_RAW] = {LAYER_NONE},
-	[TCP_PROTOCOL_TELNET] = {LAYER_TELNET, LAYER_NONE},
-	[TCP_PROTOCOL_TELNETS] = {LAYER_TLS, LAYER_TELNET, LAYER_NONE},
-	[TCP_PROTOCOL_TLS] = {LAYER_TLS, LAYER_NONE},
+static const struct layer_type *const protocol_layers[TCP_PROTOCOL_COUNT][PROTOCOL_LAYERS_MAX + 1] =
+	{
+		[TCP_PROTOCOL_RAW] = {NULL},
+		[TCP_PROTOCOL_TELNET] = {&layer_telnet, NULL},
+		[TCP_PROTOCOL_TELNETS] = {&layer_tls, &layer_telnet, NULL},
+		[TCP_PROTOCOL_TLS] = {&layer_tls, NULL},
 };
 
 struct tcp_backend {
 	struct backend base;
 	const struct tcp_source *source;
+	struct protocol protocol;
 	uint16_t port; /* as asked for */
 	struct loop_task start;
 	/* mode='connect' */
@@ -66,18 +60,14 @@ static void report(struct tcp_backend *tcp, enum backend_state state, int code, 
 	tcp->base.params.sink->state(tcp->base.params.device, state, code, reason);
 }
 
-static int check_protocol(const struct tcp_source *source, struct error *err)
+/* tls='yes' is TLS below whatever is spoken. */
+static enum tcp_protocol protocol_spoken(const struct tcp_source *source)
 {
-	enum layer first = protocol_layers[source->protocol][0];
-	if (source->tls == TRISTATE_YES)
-		first = LAYER_TLS;
-	if (first == LAYER_NONE)
-		return 0;
-	return error_set(err, -EOPNOTSUPP,
-		"%s is not there yet, and plain TCP is not what <protocol type='%s'/>%s asks for; "
-		"use type='raw' where the network is trusted",
-		layer_names[first], tcp_protocol_name(source->protocol),
-		source->tls == TRISTATE_YES ? " with tls='yes'" : "");
+	if (source->tls != TRISTATE_YES)
+		return source->protocol;
+	return source->protocol == TCP_PROTOCOL_TELNET || source->protocol == TCP_PROTOCOL_TELNETS
+		       ? TCP_PROTOCOL_TELNETS
+		       : TCP_PROTOCOL_TLS;
 }
 
 /* ---- options of connections ----------------------------------------------------------------- */
@@ -137,13 +127,18 @@ static const struct socket_client_kind client_kind = {
 	.settle = prepare_nothing,
 };
 
-static void on_client_closed(struct socket_client *client)
+static void free_and_tell(struct tcp_backend *tcp)
 {
-	struct tcp_backend *tcp = container_of(client, struct tcp_backend, client);
 	void (*closed)(void *device) = tcp->closed;
 	void *device = tcp->base.params.device;
+	protocol_fini(&tcp->protocol);
 	free(tcp);
 	closed(device);
+}
+
+static void on_client_closed(struct socket_client *client)
+{
+	free_and_tell(container_of(client, struct tcp_backend, client));
 }
 
 static int open_client(struct tcp_backend *tcp, struct error *err)
@@ -154,7 +149,8 @@ static int open_client(struct tcp_backend *tcp, struct error *err)
 			"service \"0\" cannot be connected to; name the server's port");
 	connector_init_host(&tcp->client.connector, params->loop, &socket_client_connector_ops,
 		tcp->source->host, tcp->port);
-	socket_client_start(&tcp->client, &client_kind, params, &tcp->source->reconnect);
+	socket_client_start(
+		&tcp->client, &client_kind, params, &tcp->protocol, &tcp->source->reconnect);
 	return 0;
 }
 
@@ -250,7 +246,7 @@ static int open_server(struct tcp_backend *tcp, struct error *err)
 			fd_close(fds[--made]);
 		return error_set(err, rc, "cannot wait for clients: %s", error_text(rc));
 	}
-	listener_init(&tcp->listener, params, FD_STREAM_TCP, admit);
+	listener_init(&tcp->listener, params, &tcp->protocol, FD_STREAM_TCP, admit);
 	loop_timer_init(&tcp->retry, params->loop, on_retry);
 	tcp->retry_ms = RETRY_FIRST_MS;
 	listen_on(tcp, fds, made);
@@ -260,12 +256,8 @@ static int open_server(struct tcp_backend *tcp, struct error *err)
 
 static void finish_server(struct tcp_backend *tcp)
 {
-	if (--tcp->closes_pending > 0)
-		return;
-	void (*closed)(void *device) = tcp->closed;
-	void *device = tcp->base.params.device;
-	free(tcp);
-	closed(device);
+	if (--tcp->closes_pending == 0)
+		free_and_tell(tcp);
 }
 
 static void on_listener_closed(struct listener *listener)
@@ -299,10 +291,9 @@ static void close_server(struct tcp_backend *tcp)
 static int tcp_open(const struct backend_params *params, struct backend **ret, struct error *err)
 {
 	const struct tcp_source *source = &params->config->source.u.tcp;
+	bool listens = source->mode == SOCKET_BIND;
 	uint16_t port = 0;
-	int rc = check_protocol(source, err);
-	if (rc == 0)
-		rc = address_port_parse(source->service, SOCK_STREAM, &port, err);
+	int rc = address_port_parse(source->service, SOCK_STREAM, &port, err);
 	if (rc < 0)
 		return rc;
 	struct tcp_backend *tcp = calloc(1, sizeof(*tcp));
@@ -312,8 +303,12 @@ static int tcp_open(const struct backend_params *params, struct backend **ret, s
 	tcp->source = source;
 	tcp->port = port;
 	loop_task_init(&tcp->start, params->loop, on_start);
-	rc = source->mode == SOCKET_BIND ? open_server(tcp, err) : open_client(tcp, err);
+	rc = protocol_init(&tcp->protocol, protocol_layers[protocol_spoken(source)], params,
+		listens, source->host, err);
+	if (rc == 0)
+		rc = listens ? open_server(tcp, err) : open_client(tcp, err);
 	if (rc < 0) {
+		protocol_fini(&tcp->protocol);
 		free(tcp);
 		return rc;
 	}

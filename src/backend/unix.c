@@ -23,11 +23,15 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+static const struct layer_type *const plain[] = {NULL};
+static const struct layer_type *const tls[] = {&layer_tls, NULL};
+
 struct unix_backend {
 	struct backend base;
 	const struct unix_source *source;
 	char path[ADDRESS_PATH_MAX + 1];
 	bool path_is_generated;
+	struct protocol protocol;
 	struct loop_task start;
 	void (*closed)(void *device);
 	/* mode='bind' */
@@ -43,6 +47,7 @@ static void free_and_tell(struct unix_backend *self)
 {
 	void (*closed)(void *device) = self->closed;
 	void *device = self->base.params.device;
+	protocol_fini(&self->protocol);
 	free(self);
 	closed(device);
 }
@@ -85,7 +90,7 @@ static int open_server(struct unix_backend *self, struct error *err)
 		fd_close(self->socket.fd);
 		return error_set(err, rc, "cannot wait for clients: %s", error_text(rc));
 	}
-	listener_init(&self->listener, params, FD_STREAM_SOCKET, admit);
+	listener_init(&self->listener, params, &self->protocol, FD_STREAM_SOCKET, admit);
 	listener_add(&self->listener, self->socket.fd);
 	loop_task_post(&self->start);
 	return 0;
@@ -171,7 +176,8 @@ static int open_client(struct unix_backend *self, struct error *err)
 		return rc;
 	connector_init_address(
 		&self->client.connector, params->loop, &socket_client_connector_ops, &address);
-	socket_client_start(&self->client, &client_kind, params, &self->source->reconnect);
+	socket_client_start(
+		&self->client, &client_kind, params, &self->protocol, &self->source->reconnect);
 	return 0;
 }
 
@@ -211,6 +217,12 @@ static int choose_path(struct unix_backend *self, struct error *err)
 	return rc;
 }
 
+/* libvirt has no TLS here: our own element asks for it. */
+static bool has_tls(const struct device_config *config)
+{
+	return config->extensions.tls.said;
+}
+
 static int unix_open(const struct backend_params *params, struct backend **ret, struct error *err)
 {
 	struct unix_backend *self = calloc(1, sizeof(*self));
@@ -221,8 +233,12 @@ static int unix_open(const struct backend_params *params, struct backend **ret, 
 	loop_task_init(&self->start, params->loop, on_start);
 	int rc = choose_path(self, err);
 	if (rc == 0)
+		rc = protocol_init(&self->protocol, has_tls(params->config) ? tls : plain, params,
+			is_server(self), "localhost", err);
+	if (rc == 0)
 		rc = is_server(self) ? open_server(self, err) : open_client(self, err);
 	if (rc < 0) {
+		protocol_fini(&self->protocol);
 		free(self);
 		return rc;
 	}

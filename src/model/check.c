@@ -90,15 +90,11 @@ static void check_tcp(const struct check *check, const struct tcp_source *tcp)
 		ERROR(check,
 			"protocol '%s' is TLS, but the source says tls='no'; remove one of the two",
 			tcp_protocol_names[tcp->protocol]);
-	else if (tcp->protocol != TCP_PROTOCOL_RAW)
+	else if (check->device->extensions.tls.said && !tls_protocol && tcp->tls != TRISTATE_YES)
 		ERROR(check,
-			"protocol '%s' is not there yet; use protocol 'raw' (it is never replaced "
-			"by plain TCP)",
+			"<chardev:tls> asks for TLS, but protocol '%s' without tls='yes' is plain "
+			"TCP; add tls='yes' to <source>, or remove <chardev:tls>",
 			tcp_protocol_names[tcp->protocol]);
-	else if (tcp->tls == TRISTATE_YES)
-		ERROR(check,
-			"tls='yes' is not there yet; remove it for plain TCP, which never takes "
-			"its place by itself");
 }
 
 static void check_udp(const struct check *check, const struct udp_source *udp)
@@ -194,6 +190,25 @@ static void check_no_effect(
 		WARNING(check, "<chardev:%s> has no effect but on %s; remove it", element, where);
 }
 
+static void check_tls(const struct check *check, bool serves)
+{
+	const struct extensions *said = &check->device->extensions;
+	enum source_type type = check->device->source.type;
+	bool judges = said->tls.verify != TRISTATE_ABSENT || said->tls.allow != NULL;
+	check_no_effect(check, said->tls.said, type == SOURCE_TCP || type == SOURCE_UNIX, "tls",
+		"a TCP or UNIX socket");
+	if (type != SOURCE_TCP && type != SOURCE_UNIX)
+		return;
+	if (judges && !serves)
+		WARNING(check,
+			"verify= and allow= of <chardev:tls> have no effect on a client, which "
+			"always verifies its server; remove them");
+	if (said->tls.allow != NULL && said->tls.verify == TRISTATE_NO)
+		ERROR(check,
+			"<chardev:tls allow=> judges certificates, but verify='no' asks for none; "
+			"remove one of the two");
+}
+
 static void check_extensions(const struct check *check)
 {
 	const struct device_config *device = check->device;
@@ -220,8 +235,7 @@ static void check_extensions(const struct check *check)
 			said->line.parity != PARITY_DEFAULT || said->line.flow != FLOW_DEFAULT,
 		source->type == SOURCE_DEV && device->kind != DEVICE_PARALLEL, "line",
 		"a serial line of type 'dev'");
-	if (said->tls.dir != NULL || said->tls.verify != TRISTATE_ABSENT || said->tls.allow != NULL)
-		WARNING(check, "<chardev:tls> is not there yet and does nothing; remove it");
+	check_tls(check, tcp_server || unix_server);
 	if (said->log.max_size_set || said->log.max_backups >= 0 ||
 		said->log.timestamps != TRISTATE_ABSENT || said->log.compress != TRISTATE_ABSENT)
 		WARNING(check,

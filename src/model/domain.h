@@ -243,6 +243,7 @@ struct extensions {
 		enum line_flow flow;
 	} line;
 	struct {
+		bool said; /* the element is there, with or without attributes */
 		char *dir;
 		enum tristate verify;
 		char *allow;

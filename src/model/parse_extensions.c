@@ -29,6 +29,7 @@ struct attribute {
 struct element {
 	const char *name;
 	struct attribute attributes[5]; /* ends at the first without a name */
+	size_t said_offset; /* of the bool that says that the element is there; 0: nobody asks */
 };
 
 static const char *const listens_names[3] = {[TRISTATE_NO] = "connect", [TRISTATE_YES] = "bind"};
@@ -90,7 +91,8 @@ static const struct element elements[] = {
 			TEXT("dir", tls.dir),
 			WORD("verify", tls.verify, yes_no_names),
 			TEXT("allow", tls.allow),
-		}},
+		},
+		FIELD(tls.said)},
 	{"socket",
 		{
 			{"mode", VALUE_OCTAL, FIELD(socket.mode), NULL, 0, 0, 0777, 0},
@@ -237,6 +239,8 @@ static const struct attribute *find_attribute(const struct element *row, const x
 static void parse_element(struct parsing *parsing, const xmlNode *element,
 	const struct element *row, struct extensions *extensions)
 {
+	if (row->said_offset != 0)
+		*(bool *)((char *)extensions + row->said_offset) = true;
 	for (const xmlAttr *at = element->properties; at != NULL; at = at->next) {
 		const struct attribute *attribute = find_attribute(row, at);
 		if (attribute != NULL)

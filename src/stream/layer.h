@@ -27,10 +27,10 @@ struct layer_listener {
 	/* Once, instead of `ready`: a negative errno, and one clause for a person. */
 	void (*failed)(void *owner, int failure, const char *reason);
 	/*
-	 * After `ready`, just before the consumer is told `gone` with a failure that the layer
-	 * itself has seen: the same with its reason, one clause for a person. In TLS 1.3 a client
-	 * is ready before the server has judged its certificate: a refusal comes so. NULL: not
-	 * interested.
+	 * After `ready`, just before the consumer is told `gone` because of something that the
+	 * layer itself has seen: a negative errno, and one clause for a person; `gone` then has no
+	 * reason of its own. In TLS 1.3 a client is ready before the server has judged its
+	 * certificate: a refusal comes so. NULL: not interested, and `gone` has the errno.
 	 */
 	void (*broken)(void *owner, int failure, const char *reason);
 	/* After stream_close(): the layer is freed. */

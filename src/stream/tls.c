@@ -194,10 +194,11 @@ static void end_session(struct tls *tls, int code)
 	send_alert(tls, code);
 	int failure = tls_peer_explain(tls->session, tls->credentials, code, &tls->error);
 	end(tls);
-	if (params->listener->broken != NULL)
+	bool told = params->listener->broken != NULL;
+	if (told)
 		params->listener->broken(params->owner, failure, tls->error.message);
 	if (!is_closing(tls))
-		sink_of(tls)->gone(consumer_of(tls), failure, 0);
+		sink_of(tls)->gone(consumer_of(tls), told ? 0 : failure, 0);
 }
 
 /* Into the space given; the second part is only for what GnuTLS has deciphered already. */
