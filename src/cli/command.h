@@ -17,6 +17,7 @@ enum { EXIT_USAGE = 2 };
 int cli_check(int argc, char **argv);
 int cli_qemu(int argc, char **argv);
 int cli_run(int argc, char **argv);
+int cli_tls(int argc, char **argv);
 int cli_xml(int argc, char **argv);
 
 #endif

@@ -12,6 +12,7 @@ static const struct command commands[] = {
 		"present a domain's devices, and start its VMM with them", cli_run},
 	{"qemu", "FILE [--runtime-dir DIR]",
 		"print the arguments that attach QEMU to a domain's devices", cli_qemu},
+	{"tls", "init DIR [--host NAME]...", "make certificates for a trial of TLS", cli_tls},
 	{"xml", "FILE | --live NAME [--runtime-dir DIR]",
 		"print a domain's XML, its character devices normalised", cli_xml},
 };

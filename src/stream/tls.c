@@ -89,10 +89,10 @@ static void fail(struct tls *tls, int failure)
 	tls->layer.params.listener->failed(tls->layer.params.owner, failure, tls->error.message);
 }
 
-/* Says why in TLS, unless it was the other side that said so. */
+/* Says why in TLS: what we have found ourselves, or GnuTLS, unless the other side has said it. */
 static void send_alert(struct tls *tls, int code)
 {
-	if (code == GNUTLS_E_CERTIFICATE_ERROR && tls->error.code != 0)
+	if (tls->error.code != 0)
 		gnutls_alert_send(tls->session, GNUTLS_AL_FATAL, tls->alert);
 	else if (code != GNUTLS_E_FATAL_ALERT_RECEIVED)
 		gnutls_alert_send_appropriate(tls->session, code);
@@ -175,6 +175,7 @@ static void shake_first(struct tls *tls)
 		shake(tls);
 		return;
 	}
+	tls->alert = GNUTLS_A_UNEXPECTED_MESSAGE;
 	error_set(&tls->error, -EPROTO, "it does not speak TLS");
 	fail_with(tls, GNUTLS_E_UNEXPECTED_PACKET);
 }
@@ -481,6 +482,9 @@ static int begin_session(struct tls *tls, const struct layer_params *params)
 	gnutls_session_set_verify_function(tls->session, verify);
 	gnutls_certificate_server_set_request(
 		tls->session, credentials->verify ? GNUTLS_CERT_REQUIRE : GNUTLS_CERT_IGNORE);
+	/* A client that is told of no authority shows what it has, and can be told what is wrong.
+	 */
+	gnutls_certificate_send_x509_rdn_sequence(tls->session, 1);
 	gnutls_handshake_set_timeout(tls->session, 0); /* the deadline is ours */
 	return 0;
 }

@@ -101,9 +101,8 @@ static int not_pem(struct error *err, const struct pem *pem, const char *what, i
 {
 	if (code == GNUTLS_E_MEMORY_ERROR)
 		return error_set(err, -ENOMEM, "out of memory");
-	return error_set(err, -EINVAL,
-		"%s is no %s in PEM format (%s); replace it (" MAKE_A_SET ")", pem->path, what,
-		gnutls_strerror(code));
+	return error_set(err, -EINVAL, "%s is no %s in PEM format; replace it (" MAKE_A_SET ")",
+		pem->path, what);
 }
 
 static void day_of(time_t when, char day[32])
@@ -136,7 +135,7 @@ static int check_dates(gnutls_x509_crt_t certificate, const struct pem *pem, str
 }
 
 /*
- * A file may have several certificates: with `all` one that is valid today is enough (of several
+ * A file may have several certificates: with `any` one that is valid today is enough (of several
  * authorities), otherwise the first must be (one's own, before its issuers).
  */
 static int check_certificates(const struct pem *pem, bool any, gnutls_x509_crt_t **ret,

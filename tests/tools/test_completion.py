@@ -64,6 +64,12 @@ def test_files_and_directories(tmp_path):
     assert complete("run", "--log-dir", "x", cwd=tmp_path) == set()
 
 
+def test_certificates(tmp_path):
+    (tmp_path / "dir").mkdir()
+    assert complete("tls", "") == {"init"}
+    assert complete("tls", "init", "", cwd=tmp_path) == {"dir"}
+
+
 def test_running_domains(tmp_path):
     for name in ("vm1", "vm2", "other"):
         (tmp_path / name).mkdir()
