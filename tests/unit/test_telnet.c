@@ -534,6 +534,39 @@ static void staged_output_is_unsent(void **state)
 	recorder_detach(&one.rec);
 }
 
+/* The last words of a guest reach a peer that is slow, and one that does not read holds up nobody.
+ */
+static void a_closed_layer_sends_what_is_staged(void **state)
+{
+	for (int reads = 0; reads < 3; reads++) {
+		int peer = begin_raw(SERVER);
+		size_t taken = fill_up(), arrived = 0;
+		fd_write_all(peer, LITERAL("x" DO LINEMODE));
+		one.rec.in_operation = true;
+		stream_close(one.rec.stream);
+		one.rec.in_operation = false;
+		settle();
+		assert_int_equal(one.rec.count[RECORDER_CLOSED], 0);
+		if (reads == 2)
+			shutdown(peer, SHUT_RDWR); /* gone: no need to wait */
+		while (reads == 1 && one.rec.count[RECORDER_CLOSED] == 0) {
+			arrived += drain(peer);
+			settle();
+		}
+		uint64_t before = loop_now_ms(loop);
+		recorder_wait(&one.rec, one.rec.count[RECORDER_CLOSED] == 1);
+		uint64_t waited = loop_now_ms(loop) - before;
+		assert_true(reads == 0 ? waited >= 500 : waited < 500);
+		arrived += drain(peer);
+		if (reads == 1)
+			assert_int_equal(arrived, taken);
+		for (int i = 0; i < RECORDER_CLOSED; i++)
+			assert_int_equal(one.rec.count[i], 0);
+		test_free(one.rec.input);
+		close(peer);
+	}
+}
+
 static void closing_in_any_callback(void **state)
 {
 	static const enum recorder_event events[] = {RECORDER_SPACE, RECORDER_RECEIVED,
@@ -714,6 +747,7 @@ int main(int argc, char **argv)
 		telnet_test(a_paused_reader_keeps_what_a_peer_left),
 		telnet_test(a_peer_that_left_after_a_flood),
 		telnet_test(staged_output_is_unsent),
+		telnet_test(a_closed_layer_sends_what_is_staged),
 		telnet_test(closing_in_any_callback),
 		telnet_test(every_byte_passes_both_ways),
 		telnet_test(signals_pass_both_ways),
