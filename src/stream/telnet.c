@@ -434,7 +434,8 @@ static void close_stream(struct stream *stream)
 	struct telnet *telnet = of(stream);
 	loop_task_cancel(&telnet->ready_task);
 	loop_task_cancel(&telnet->deliver_task);
-	if (telnet->wire.end == 0 || telnet->is_gone) {
+	flush(telnet);
+	if (telnet->wire.end == 0) {
 		layer_close_lower(&telnet->layer);
 		return;
 	}
