@@ -390,6 +390,30 @@ static void a_full_stage_is_followed_by_writable(void **state)
 	finish_raw(peer);
 }
 
+/* Also where all bytes were taken, and only a signal finds no room. */
+static void a_refused_signal_is_followed_by_writable(void **state)
+{
+	static const char bytes[64];
+	int peer = begin_raw(SERVER);
+	fill_up();
+	while (one.rec.count[RECORDER_WRITABLE] == 0) {
+		drain(peer);
+		settle();
+	}
+	do
+		assert_int_equal(recorder_write(&one.rec, bytes, sizeof(bytes)), sizeof(bytes));
+	while (signal_end(&one, a_break) == 0);
+	assert_int_equal(signal_end(&one, a_break), -EAGAIN);
+	settle();
+	assert_int_equal(one.rec.count[RECORDER_WRITABLE], 1);
+	while (one.rec.count[RECORDER_WRITABLE] == 1) {
+		assert_true(drain(peer) > 0);
+		settle();
+	}
+	assert_int_equal(signal_end(&one, a_break), 0);
+	finish_raw(peer);
+}
+
 /* More is offered than is staged, and the peer has room: no `writable` is needed. */
 static void a_long_write_goes_through(void **state)
 {
@@ -743,6 +767,7 @@ int main(int argc, char **argv)
 		telnet_test(a_client_without_a_port_carries_no_settings),
 		telnet_test(data_is_suspended_and_resumed),
 		telnet_test(a_full_stage_is_followed_by_writable),
+		telnet_test(a_refused_signal_is_followed_by_writable),
 		telnet_test(a_long_write_goes_through),
 		telnet_test(answers_pass_a_full_stage),
 		telnet_test(a_flood_of_requests_is_not_queued),
