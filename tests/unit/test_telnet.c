@@ -479,6 +479,87 @@ static void a_flood_of_requests_is_not_queued(void **state)
 	finish_raw(peer);
 }
 
+/* ---- on a stream that borrows ---------------------------------------------------------------- */
+
+static struct stream borrower;
+static struct iovec lent;
+
+static void borrower_nothing(struct stream *stream)
+{
+}
+
+static ssize_t borrower_write(struct stream *stream, const struct iovec *iov, int count)
+{
+	assert_int_equal(count, 1);
+	assert_null(lent.iov_base);
+	lent = *iov;
+	return STREAM_BORROWED;
+}
+
+static int borrower_signal(struct stream *stream, const struct stream_signal *signal)
+{
+	return -EOPNOTSUPP;
+}
+
+static void borrower_close(struct stream *stream)
+{
+	stream->on_closed(stream);
+}
+
+static const struct stream_ops borrower_ops = {
+	.name = "borrower",
+	.read_start = borrower_nothing,
+	.read_stop = borrower_nothing,
+	.write = borrower_write,
+	.signal = borrower_signal,
+	.close = borrower_close,
+};
+
+static void on_borrower_closed(struct stream *stream)
+{
+	one.lower_closed++;
+}
+
+static void give_back(size_t done, int failure)
+{
+	lent = (struct iovec){0};
+	borrower.sink->written(borrower.consumer, done, failure);
+}
+
+static void expect_lent(const char *bytes, size_t n)
+{
+	assert_int_equal(lent.iov_len, n);
+	assert_memory_equal(lent.iov_base, bytes, n);
+}
+
+static void what_is_borrowed_is_left_alone(void **state)
+{
+	const struct layer_params params = {
+		.loop = loop, .is_server = true, .listener = &listener, .owner = &one};
+	one = (struct end){.rec = {.loop = loop, .close_at = -1}};
+	lent = (struct iovec){0};
+	stream_init(&borrower, &borrower_ops, on_borrower_closed);
+	assert_int_equal(layer_telnet.wrap(&borrower, &params, &one.rec.stream), 0);
+	recorder_wait(&one.rec, one.ready == 1);
+	expect_lent(LITERAL(SERVER_OPENING));
+	assert_int_equal(recorder_write(&one.rec, "hello\377", 6), 6);
+	assert_int_equal(signal_end(&one, a_break), 0);
+	expect_lent(LITERAL(SERVER_OPENING));
+	give_back(5, 0);
+	expect_lent(SERVER_OPENING "hello" IAC IAC BRK + 5, sizeof(SERVER_OPENING) + 3);
+	give_back(lent.iov_len, 0);
+	assert_null(lent.iov_base);
+	assert_int_equal(recorder_write(&one.rec, "12345", 5), 5);
+	assert_int_equal(recorder_write(&one.rec, "678", 3), 3);
+	give_back(2, -EIO);
+	assert_int_equal(recorder_write(&one.rec, "x", 1), -EIO);
+	borrower.sink->gone(borrower.consumer, -EIO, 0);
+	assert_int_equal(one.rec.count[RECORDER_GONE], 1);
+	assert_int_equal(one.rec.unsent, 6);
+	stream_close(one.rec.stream);
+	assert_int_equal(one.rec.count[RECORDER_CLOSED], 1);
+}
+
 /* ---- the end --------------------------------------------------------------------------------- */
 
 static void half_close_leaves_output(void **state)
@@ -771,6 +852,7 @@ int main(int argc, char **argv)
 		telnet_test(a_long_write_goes_through),
 		telnet_test(answers_pass_a_full_stage),
 		telnet_test(a_flood_of_requests_is_not_queued),
+		telnet_test(what_is_borrowed_is_left_alone),
 		telnet_test(half_close_leaves_output),
 		telnet_test(a_paused_reader_keeps_what_a_peer_left),
 		telnet_test(a_peer_that_left_after_a_flood),
