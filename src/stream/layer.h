@@ -10,7 +10,8 @@
  * carries nothing, ever; its owner then closes it.
  *
  * A layer stages at most one chunk of LAYER_CHUNK bytes each way, and reads its lower stream only
- * while its own consumer reads or its protocol wants to.
+ * while its own consumer reads or its protocol wants to. Closed with output staged, it may take a
+ * second to send it.
  */
 #ifndef CHARDEV_STREAM_LAYER_H
 #define CHARDEV_STREAM_LAYER_H

@@ -9,7 +9,8 @@
  *
  * Output. One chunk is staged, encoded. The consumer is told to write on when it is all sent, and
  * not while the other side has suspended data. `unsent` counts what is staged as well; since it
- * counts the protocol's own bytes, too, it may be too much, and never exceeds what was taken.
+ * counts the protocol's own bytes, too, it may be too much, and never exceeds what was taken. A
+ * closed layer sends what is still staged, as a kernel does for a socket, if that is soon done.
  */
 #include "stream/layer.h"
 #include "stream/rfc2217_codec.h"
@@ -24,6 +25,9 @@ static_assert(RFC2217_MESSAGES_SIZE_MAX + 3 <= TELNET_ANSWER_MAX, "all that an e
 
 /* What a signal takes on the wire at most, but for what COM-PORT-OPTION says. */
 enum { SIGNAL_SIZE_MAX = 16 };
+
+/* For how long a closed layer waits for a peer that does not read. */
+enum { LINGER_MS = 1000 };
 
 struct telnet {
 	struct layer layer;
@@ -50,6 +54,9 @@ struct telnet {
 	size_t sent;     /* of the wire: the lower stream has taken it */
 	uint64_t taken;  /* from the consumer, ever */
 	uint64_t unsent; /* of what is not on the wire any more */
+
+	struct loop_timer linger_timer; /* closed, with output staged */
+	bool is_lingering;
 
 	uint8_t in[LAYER_CHUNK];
 	uint8_t out[LAYER_CHUNK];
@@ -216,9 +223,32 @@ static void go_on(struct telnet *telnet)
 	}
 }
 
+static void on_linger_timer_closed(struct loop_timer *timer)
+{
+	layer_close_lower(&container_of(timer, struct telnet, linger_timer)->layer);
+}
+
+static void end_linger(struct telnet *telnet)
+{
+	if (telnet->is_lingering)
+		loop_timer_close(&telnet->linger_timer, on_linger_timer_closed);
+	telnet->is_lingering = false;
+}
+
+static void on_lingered(struct loop_timer *timer)
+{
+	end_linger(container_of(timer, struct telnet, linger_timer));
+}
+
 /* Hands over what is staged, as far as it goes. From the loop only. */
 static void deliver(struct telnet *telnet)
 {
+	if (is_closing(telnet)) {
+		flush(telnet);
+		if (telnet->wire.end == 0)
+			end_linger(telnet);
+		return;
+	}
 	while (telnet->in_at < telnet->in_end && decode(telnet))
 		;
 	if (is_closing(telnet))
@@ -248,7 +278,7 @@ static void on_ready(struct loop_task *task)
 static int lower_space(void *consumer, struct iovec iov[STREAM_MAX_PARTS])
 {
 	struct telnet *telnet = consumer;
-	if (telnet->in_at < telnet->in_end)
+	if (telnet->in_at < telnet->in_end || is_closing(telnet))
 		return 0;
 	iov[0] = (struct iovec){telnet->in, sizeof(telnet->in)};
 	return 1;
@@ -328,45 +358,30 @@ static void stop_reading(struct stream *stream)
 	of(stream)->reading = false;
 }
 
-/* Encodes from the offset on; returns how much. */
-static size_t encode(struct telnet *telnet, const struct iovec *iov, int count, size_t offset)
-{
-	size_t taken = 0;
-	for (int i = 0; i < count; i++) {
-		if (offset >= iov[i].iov_len) {
-			offset -= iov[i].iov_len;
-			continue;
-		}
-		size_t n = iov[i].iov_len - offset;
-		size_t put = telnet_codec_encode(
-			&telnet->codec, (const uint8_t *)iov[i].iov_base + offset, n);
-		taken += put;
-		offset = 0;
-		if (put < n)
-			break;
-	}
-	return taken;
-}
-
 static ssize_t write_some(struct stream *stream, const struct iovec *iov, int count)
 {
 	struct telnet *telnet = of(stream);
-	size_t size = iov_total(iov, count), taken = 0;
+	struct iovec rest[STREAM_MAX_PARTS];
+	size_t taken = 0;
 	if (telnet->output_failure != 0)
 		return telnet->output_failure;
-	if (telnet->port.suspended) {
-		telnet->want_writable = true;
-		return 0;
-	}
+	memcpy(rest, iov, (size_t)count * sizeof(*iov));
+	count = iov_skip(rest, count, 0);
 	/* As long as all that is staged is sent: after that, `writable` will come. */
-	do {
-		taken += encode(telnet, iov, count, taken);
+	while (count > 0 && !telnet->port.suspended) {
+		size_t n = telnet_codec_encode(&telnet->codec, rest->iov_base, rest->iov_len);
+		taken += n;
+		count = iov_skip(rest, count, n);
+		if (n > 0 && count > 0)
+			continue;
 		flush(telnet);
-	} while (taken < size && telnet->wire.end == 0 && telnet->output_failure == 0);
-	if (telnet->output_failure != 0)
-		return telnet->output_failure;
+		if (telnet->output_failure != 0)
+			return telnet->output_failure;
+		if (telnet->wire.end > 0)
+			break;
+	}
 	telnet->taken += taken;
-	telnet->want_writable = taken < size;
+	telnet->want_writable = count > 0;
 	return (ssize_t)taken;
 }
 
@@ -419,7 +434,15 @@ static void close_stream(struct stream *stream)
 	struct telnet *telnet = of(stream);
 	loop_task_cancel(&telnet->ready_task);
 	loop_task_cancel(&telnet->deliver_task);
-	layer_close_lower(&telnet->layer);
+	flush(telnet);
+	if (telnet->wire.end == 0) {
+		layer_close_lower(&telnet->layer);
+		return;
+	}
+	stream_read_stop(telnet->layer.lower);
+	loop_timer_init(&telnet->linger_timer, telnet->layer.params.loop, on_lingered);
+	loop_timer_start(&telnet->linger_timer, LINGER_MS);
+	telnet->is_lingering = true;
 }
 
 static void release(struct layer *layer)

@@ -353,19 +353,18 @@ bool telnet_codec_has_room(const struct telnet_codec *codec, size_t n)
 size_t telnet_codec_encode(struct telnet_codec *codec, const uint8_t *in, size_t in_size)
 {
 	enum { WORST = 3 }; /* NUL IAC IAC */
-	uint8_t *bytes = codec->wire->bytes;
-	size_t taken = 0;
-	for (; taken < in_size && telnet_codec_has_room(codec, WORST); taken++) {
+	struct telnet_wire *wire = codec->wire;
+	size_t taken = 0, end = wire->end;
+	for (; taken < in_size && end + WORST + TELNET_ANSWER_RESERVE <= wire->size; taken++) {
 		uint8_t byte = in[taken];
-		size_t end = codec->wire->end;
 		if (codec->cr_sent && byte != LF)
-			bytes[end++] = NUL;
+			wire->bytes[end++] = NUL;
 		codec->cr_sent = codec->sends_text && byte == CR;
 		if (byte == TELNET_IAC)
-			bytes[end++] = TELNET_IAC;
-		bytes[end++] = byte;
-		codec->wire->end = end;
+			wire->bytes[end++] = TELNET_IAC;
+		wire->bytes[end++] = byte;
 	}
+	wire->end = end;
 	return taken;
 }
 

@@ -390,6 +390,30 @@ static void a_full_stage_is_followed_by_writable(void **state)
 	finish_raw(peer);
 }
 
+/* Also where all bytes were taken, and only a signal finds no room. */
+static void a_refused_signal_is_followed_by_writable(void **state)
+{
+	static const char bytes[64];
+	int peer = begin_raw(SERVER);
+	fill_up();
+	while (one.rec.count[RECORDER_WRITABLE] == 0) {
+		drain(peer);
+		settle();
+	}
+	do
+		assert_int_equal(recorder_write(&one.rec, bytes, sizeof(bytes)), sizeof(bytes));
+	while (signal_end(&one, a_break) == 0);
+	assert_int_equal(signal_end(&one, a_break), -EAGAIN);
+	settle();
+	assert_int_equal(one.rec.count[RECORDER_WRITABLE], 1);
+	while (one.rec.count[RECORDER_WRITABLE] == 1) {
+		assert_true(drain(peer) > 0);
+		settle();
+	}
+	assert_int_equal(signal_end(&one, a_break), 0);
+	finish_raw(peer);
+}
+
 /* More is offered than is staged, and the peer has room: no `writable` is needed. */
 static void a_long_write_goes_through(void **state)
 {
@@ -453,6 +477,87 @@ static void a_flood_of_requests_is_not_queued(void **state)
 	assert_int_equal(arrived, total);
 	assert_int_equal(one.rec.length, 0);
 	finish_raw(peer);
+}
+
+/* ---- on a stream that borrows ---------------------------------------------------------------- */
+
+static struct stream borrower;
+static struct iovec lent;
+
+static void borrower_nothing(struct stream *stream)
+{
+}
+
+static ssize_t borrower_write(struct stream *stream, const struct iovec *iov, int count)
+{
+	assert_int_equal(count, 1);
+	assert_null(lent.iov_base);
+	lent = *iov;
+	return STREAM_BORROWED;
+}
+
+static int borrower_signal(struct stream *stream, const struct stream_signal *signal)
+{
+	return -EOPNOTSUPP;
+}
+
+static void borrower_close(struct stream *stream)
+{
+	stream->on_closed(stream);
+}
+
+static const struct stream_ops borrower_ops = {
+	.name = "borrower",
+	.read_start = borrower_nothing,
+	.read_stop = borrower_nothing,
+	.write = borrower_write,
+	.signal = borrower_signal,
+	.close = borrower_close,
+};
+
+static void on_borrower_closed(struct stream *stream)
+{
+	one.lower_closed++;
+}
+
+static void give_back(size_t done, int failure)
+{
+	lent = (struct iovec){0};
+	borrower.sink->written(borrower.consumer, done, failure);
+}
+
+static void expect_lent(const char *bytes, size_t n)
+{
+	assert_int_equal(lent.iov_len, n);
+	assert_memory_equal(lent.iov_base, bytes, n);
+}
+
+static void what_is_borrowed_is_left_alone(void **state)
+{
+	const struct layer_params params = {
+		.loop = loop, .is_server = true, .listener = &listener, .owner = &one};
+	one = (struct end){.rec = {.loop = loop, .close_at = -1}};
+	lent = (struct iovec){0};
+	stream_init(&borrower, &borrower_ops, on_borrower_closed);
+	assert_int_equal(layer_telnet.wrap(&borrower, &params, &one.rec.stream), 0);
+	recorder_wait(&one.rec, one.ready == 1);
+	expect_lent(LITERAL(SERVER_OPENING));
+	assert_int_equal(recorder_write(&one.rec, "hello\377", 6), 6);
+	assert_int_equal(signal_end(&one, a_break), 0);
+	expect_lent(LITERAL(SERVER_OPENING));
+	give_back(5, 0);
+	expect_lent(SERVER_OPENING "hello" IAC IAC BRK + 5, sizeof(SERVER_OPENING) + 3);
+	give_back(lent.iov_len, 0);
+	assert_null(lent.iov_base);
+	assert_int_equal(recorder_write(&one.rec, "12345", 5), 5);
+	assert_int_equal(recorder_write(&one.rec, "678", 3), 3);
+	give_back(2, -EIO);
+	assert_int_equal(recorder_write(&one.rec, "x", 1), -EIO);
+	borrower.sink->gone(borrower.consumer, -EIO, 0);
+	assert_int_equal(one.rec.count[RECORDER_GONE], 1);
+	assert_int_equal(one.rec.unsent, 6);
+	stream_close(one.rec.stream);
+	assert_int_equal(one.rec.count[RECORDER_CLOSED], 1);
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -534,6 +639,39 @@ static void staged_output_is_unsent(void **state)
 	recorder_detach(&one.rec);
 }
 
+/* The last words of a guest reach a peer that is slow, and one that does not read holds up nobody.
+ */
+static void a_closed_layer_sends_what_is_staged(void **state)
+{
+	for (int reads = 0; reads < 3; reads++) {
+		int peer = begin_raw(SERVER);
+		size_t taken = fill_up(), arrived = 0;
+		fd_write_all(peer, LITERAL("x" DO LINEMODE));
+		one.rec.in_operation = true;
+		stream_close(one.rec.stream);
+		one.rec.in_operation = false;
+		settle();
+		assert_int_equal(one.rec.count[RECORDER_CLOSED], 0);
+		if (reads == 2)
+			shutdown(peer, SHUT_RDWR); /* gone: no need to wait */
+		while (reads == 1 && one.rec.count[RECORDER_CLOSED] == 0) {
+			arrived += drain(peer);
+			settle();
+		}
+		uint64_t before = loop_now_ms(loop);
+		recorder_wait(&one.rec, one.rec.count[RECORDER_CLOSED] == 1);
+		uint64_t waited = loop_now_ms(loop) - before;
+		assert_true(reads == 0 ? waited >= 500 : waited < 500);
+		arrived += drain(peer);
+		if (reads == 1)
+			assert_int_equal(arrived, taken);
+		for (int i = 0; i < RECORDER_CLOSED; i++)
+			assert_int_equal(one.rec.count[i], 0);
+		test_free(one.rec.input);
+		close(peer);
+	}
+}
+
 static void closing_in_any_callback(void **state)
 {
 	static const enum recorder_event events[] = {RECORDER_SPACE, RECORDER_RECEIVED,
@@ -551,7 +689,10 @@ static void closing_in_any_callback(void **state)
 		}
 		if (events[i] == RECORDER_GONE)
 			close(peer);
+		/* Nobody is waited for: what answers there are find room. */
+		uint64_t before = loop_now_ms(loop);
 		recorder_wait(&one.rec, one.rec.count[RECORDER_CLOSED] == 1);
+		assert_true(loop_now_ms(loop) - before < 500);
 		settle();
 		assert_int_equal(one.rec.count[events[i]], 1);
 		test_free(one.rec.input); /* the stream is freed */
@@ -707,13 +848,16 @@ int main(int argc, char **argv)
 		telnet_test(a_client_without_a_port_carries_no_settings),
 		telnet_test(data_is_suspended_and_resumed),
 		telnet_test(a_full_stage_is_followed_by_writable),
+		telnet_test(a_refused_signal_is_followed_by_writable),
 		telnet_test(a_long_write_goes_through),
 		telnet_test(answers_pass_a_full_stage),
 		telnet_test(a_flood_of_requests_is_not_queued),
+		telnet_test(what_is_borrowed_is_left_alone),
 		telnet_test(half_close_leaves_output),
 		telnet_test(a_paused_reader_keeps_what_a_peer_left),
 		telnet_test(a_peer_that_left_after_a_flood),
 		telnet_test(staged_output_is_unsent),
+		telnet_test(a_closed_layer_sends_what_is_staged),
 		telnet_test(closing_in_any_callback),
 		telnet_test(every_byte_passes_both_ways),
 		telnet_test(signals_pass_both_ways),

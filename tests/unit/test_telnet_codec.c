@@ -162,6 +162,8 @@ static const struct conversation {
 	ROW("binary is not touched", SERVER, WILL BINARY "\r\0\r\n\n\r", "\r\0\r\n\n\r", ""),
 	ROW("binary ends", SERVER, WILL BINARY "\r\n" WONT BINARY "\r\n", "\r\n\r", DONT BINARY),
 	ROW("binary begins within CR NUL", SERVER, "\r" WILL BINARY "\0", "\r\0", ""),
+	ROW("binary for a while", SERVER, "\r" WILL BINARY "x" WONT BINARY "\n", "\rx\n",
+		DONT BINARY),
 	ROW("text from a server", CLIENT, "a\r\0b\r\nc\rd\n", "a\rb\r\nc\rd\n", ""),
 	ROW("binary from a server", CLIENT, WILL BINARY "\r\0\r\n", "\r\0\r\n", ""),
 
@@ -327,6 +329,11 @@ static void a_break_goes_out_in_its_place(void **state)
 	telnet_codec_break(&side->codec);
 	telnet_codec_encode(&side->codec, (const uint8_t *)"\n", 1);
 	expect_wire(side, LITERAL("a\r\0" BRK "\n"));
+	/* A CR that was sent as text is forgotten where binary begins. */
+	telnet_codec_encode(&side->codec, (const uint8_t *)"\r", 1);
+	give_in_pieces(side, LITERAL(DO BINARY), 4096);
+	telnet_codec_encode(&side->codec, (const uint8_t *)"x", 1);
+	expect_wire(side, LITERAL("\r" WILL BINARY "x"));
 	side_free(side);
 }
 
