@@ -86,6 +86,11 @@ static void broken(struct socket_peers *peers, const char *name, int failure, co
 	report(of_peers(peers), failure, text);
 }
 
+static void troubled(struct socket_peers *peers, int failure, const char *reason)
+{
+	report(of_peers(peers), failure, reason);
+}
+
 static bool welcome(struct socket_peers *peers, const char *name)
 {
 	struct listener *listener = of_peers(peers);
@@ -150,6 +155,7 @@ static const struct socket_peers_listener peers_listener = {
 	.joined = joined,
 	.refused = refused,
 	.broken = broken,
+	.troubled = troubled,
 	.left = left,
 };
 

@@ -11,21 +11,29 @@ static bool wants_tls(const struct protocol *protocol)
 	return false;
 }
 
-int protocol_init(struct protocol *protocol, const struct layer_type *const *layers,
-	const struct backend_params *params, bool is_server, const char *host, struct error *err)
+static int load(const struct protocol *protocol, struct tls_credentials **ret, struct error *err)
 {
-	const struct extensions *said = &params->config->extensions;
-	*protocol = (struct protocol){.loop = params->loop, .is_server = is_server, .host = host};
-	for (int i = 0; i < PROTOCOL_LAYERS_MAX && layers[i] != NULL; i++)
-		protocol->layers[i] = layers[i];
-	if (!wants_tls(protocol))
-		return 0;
+	const struct extensions *said = &protocol->params->config->extensions;
 	const struct tls_settings settings = {
 		.dir = said->tls.dir,
 		.verify = said->tls.verify != TRISTATE_NO,
 		.allow = said->tls.allow,
 	};
-	return tls_credentials_load(&settings, is_server, &protocol->tls, err);
+	return tls_credentials_load(&settings, protocol->is_server, ret, err);
+}
+
+int protocol_init(struct protocol *protocol, const struct layer_type *const *layers,
+	const struct backend_params *params, bool is_server, const char *host, struct error *err)
+{
+	*protocol = (struct protocol){.params = params, .is_server = is_server, .host = host};
+	for (int i = 0; i < PROTOCOL_LAYERS_MAX && layers[i] != NULL; i++)
+		protocol->layers[i] = layers[i];
+	if (!wants_tls(protocol))
+		return 0;
+	int rc = load(protocol, &protocol->tls, err);
+	if (rc == 0)
+		protocol->stamp = tls_credentials_stamp(protocol->tls);
+	return rc;
 }
 
 void protocol_fini(struct protocol *protocol)
@@ -33,9 +41,19 @@ void protocol_fini(struct protocol *protocol)
 	protocol->tls = tls_credentials_unref(protocol->tls);
 }
 
-bool protocol_has_layers(const struct protocol *protocol)
+int protocol_refresh(struct protocol *protocol, struct error *err)
 {
-	return protocol->layers[0] != NULL;
+	struct tls_credentials *fresh = NULL;
+	uint64_t stamp = protocol->tls != NULL ? tls_credentials_stamp(protocol->tls) : 0;
+	if (protocol->tls == NULL || stamp == protocol->stamp)
+		return 0;
+	protocol->stamp = stamp;
+	int rc = load(protocol, &fresh, err);
+	if (rc < 0)
+		return rc;
+	tls_credentials_unref(protocol->tls);
+	protocol->tls = fresh;
+	return 0;
 }
 
 int protocol_wrap(struct protocol *protocol, int depth, struct stream *lower,
@@ -43,7 +61,7 @@ int protocol_wrap(struct protocol *protocol, int depth, struct stream *lower,
 {
 	const struct layer_type *type = protocol->layers[depth];
 	const struct layer_params params = {
-		.loop = protocol->loop,
+		.loop = protocol->params->loop,
 		.is_server = protocol->is_server,
 		.tls = protocol->tls,
 		.host = protocol->host,

@@ -75,6 +75,12 @@ static void refused(struct socket_peers *peers, const char *name, int failure, c
 	report(client, BACKEND_CONNECTING, failure, text);
 }
 
+static void troubled(struct socket_peers *peers, int failure, const char *reason)
+{
+	struct socket_client *client = container_of(peers, struct socket_client, peers);
+	report(client, BACKEND_CONNECTING, failure, reason);
+}
+
 static void finish(struct socket_client *client)
 {
 	if (client->connector_closed && client->peers.count == 0)
@@ -104,6 +110,7 @@ static const struct socket_peers_listener peers_listener = {
 	.joined = joined,
 	.refused = refused,
 	.broken = refused,
+	.troubled = troubled,
 	.left = left,
 };
 

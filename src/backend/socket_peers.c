@@ -156,6 +156,9 @@ int socket_peers_add(struct socket_peers *peers, int fd, const char *name)
 		fd_close(fd);
 		return rc;
 	}
+	struct error err = {0};
+	if (protocol_refresh(peers->protocol, &err) < 0)
+		peers->listener->troubled(peers, err.code, err.message);
 	make_room_for_unready(peers);
 	peer->socket.ends_together = peers->end_together;
 	peer->top = &peer->socket.base;

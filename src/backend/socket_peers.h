@@ -32,6 +32,8 @@ struct socket_peers_listener {
 	/* The peer is about to be gone, because of what its protocol saw: as `refused`. */
 	void (*broken)(
 		struct socket_peers *peers, const char *name, int failure, const char *reason);
+	/* Something about all that will come: certificates that cannot be read again. */
+	void (*troubled)(struct socket_peers *peers, int failure, const char *reason);
 	/* A connection is over and its memory free; `name` is valid during the call. */
 	void (*left)(struct socket_peers *peers, const char *name);
 };

@@ -77,6 +77,7 @@ static void set_options(int fd)
 	static const struct {
 		int level, name, value;
 	} options[] = {
+		{SOL_SOCKET, SO_OOBINLINE, 1},
 		{IPPROTO_TCP, TCP_NODELAY, 1},
 		{SOL_SOCKET, SO_KEEPALIVE, 1},
 		{IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S},
@@ -303,8 +304,8 @@ static int tcp_open(const struct backend_params *params, struct backend **ret, s
 	tcp->source = source;
 	tcp->port = port;
 	loop_task_init(&tcp->start, params->loop, on_start);
-	rc = protocol_init(&tcp->protocol, protocol_layers[protocol_spoken(source)], params,
-		listens, source->host, err);
+	rc = protocol_init(&tcp->protocol, protocol_layers[protocol_spoken(source)],
+		&tcp->base.params, listens, source->host, err);
 	if (rc == 0)
 		rc = listens ? open_server(tcp, err) : open_client(tcp, err);
 	if (rc < 0) {
@@ -348,7 +349,7 @@ static void describe_server(const struct tcp_backend *tcp, struct backend_descri
 	address_of_socket(tcp->listener.sockets[0].fd, &bound);
 	address_to_reach(&bound, &reach);
 	snprintf(ret->service, sizeof(ret->service), "%u", address_port(&bound));
-	describe_command(ret, DESCRIBE_TERMINAL "tcp:", address_text(&reach, text), "");
+	protocol_describe_tcp(&tcp->protocol, &reach, ret);
 }
 
 static void describe_client(const struct tcp_backend *tcp, struct backend_description *ret)
@@ -363,9 +364,7 @@ static void describe_client(const struct tcp_backend *tcp, struct backend_descri
 	describe_where(ret, "tcp to %s", address_text(server, text));
 	if (!address_is_local(server) || socket_client_is_connected(&tcp->client))
 		return;
-	snprintf(text, sizeof(text), "tcp%s-listen:%u,reuseaddr",
-		server->u.any.sa_family == AF_INET6 ? "6" : "4", tcp->port);
-	describe_command(ret, DESCRIBE_TERMINAL, text, "");
+	protocol_describe_tcp(&tcp->protocol, server, ret);
 }
 
 static void tcp_describe(const struct backend *backend, struct backend_description *ret)

@@ -15,6 +15,8 @@ static int bind_one(const struct address *address)
 		return -errno;
 	/* Connections of a server that has just ended do not hold its port. */
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	/* Its clients inherit it: a byte sent as urgent (telnet's Synch) stays among the others. */
+	setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
 	if (family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, address_is_wildcard(address) ? &off : &on,
 			sizeof(on));

@@ -233,8 +233,8 @@ static int unix_open(const struct backend_params *params, struct backend **ret, 
 	loop_task_init(&self->start, params->loop, on_start);
 	int rc = choose_path(self, err);
 	if (rc == 0)
-		rc = protocol_init(&self->protocol, has_tls(params->config) ? tls : plain, params,
-			is_server(self), "localhost", err);
+		rc = protocol_init(&self->protocol, has_tls(params->config) ? tls : plain,
+			&self->base.params, is_server(self), "localhost", err);
 	if (rc == 0)
 		rc = is_server(self) ? open_server(self, err) : open_client(self, err);
 	if (rc < 0) {
@@ -260,32 +260,16 @@ static void unix_close(struct backend *backend, void (*closed)(void *device))
 	}
 }
 
-/* socat's own syntax gives these characters a meaning within an address. */
-static void escape_for_socat(const char *path, char ret[2 * ADDRESS_PATH_MAX + 3])
-{
-	for (; *path != '\0'; path++) {
-		if (strchr(",:!\\\"'([{", *path) != NULL)
-			*ret++ = '\\';
-		*ret++ = *path;
-	}
-	*ret = '\0';
-}
-
 static void unix_describe(const struct backend *backend, struct backend_description *ret)
 {
 	const struct unix_backend *self = container_of(backend, const struct unix_backend, base);
 	bool serves = is_server(self);
-	char escaped[2 * ADDRESS_PATH_MAX + 3];
-	char address[sizeof(escaped) + 20];
 	describe_where(ret, "unix %s%s", serves ? "" : "to ", self->path);
 	if (self->path_is_generated)
 		snprintf(ret->path, sizeof(ret->path), "%s", self->path);
 	if (!serves && socket_client_is_connected(&self->client))
 		return;
-	escape_for_socat(self->path, escaped);
-	snprintf(address, sizeof(address), "%s:%s", serves ? "UNIX-CONNECT" : "UNIX-LISTEN",
-		escaped);
-	describe_command(ret, DESCRIBE_TERMINAL, address, "");
+	protocol_describe_unix(&self->protocol, self->path, ret);
 }
 
 const struct backend_ops unix_backend = {

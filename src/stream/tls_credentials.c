@@ -1,6 +1,7 @@
 /* The files of one side of TLS; see tls_credentials.h. */
 #include "stream/tls_internal.h"
 #include "util/fd.h"
+#include "util/hash.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -326,6 +327,29 @@ int tls_credentials_load(const struct tls_settings *settings, bool is_server,
 	else
 		*ret = credentials;
 	return r;
+}
+
+const char *tls_credentials_dir(const struct tls_credentials *credentials)
+{
+	return credentials->dir;
+}
+
+uint64_t tls_credentials_stamp(const struct tls_credentials *credentials)
+{
+	static const char *const leaves[] = {"ca-cert.pem", "ca-crl.pem", "server-cert.pem",
+		"server-key.pem", "client-cert.pem", "client-key.pem"};
+	uint64_t stamp = HASH_INIT;
+	for (size_t i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
+		char path[MAX_PATH_BYTES], facts[128];
+		struct stat st = {0};
+		snprintf(path, sizeof(path), "%s/%s", credentials->dir, leaves[i]);
+		if (stat(path, &st) < 0)
+			st = (struct stat){0};
+		snprintf(facts, sizeof(facts), "%ju %jd %jd.%09ld;", (uintmax_t)st.st_ino,
+			(intmax_t)st.st_size, (intmax_t)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
+		stamp = hash_text(stamp, facts);
+	}
+	return stamp;
 }
 
 struct tls_credentials *tls_credentials_ref(struct tls_credentials *credentials)

@@ -18,6 +18,7 @@
 #include "util/error.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct tls_credentials;
 
@@ -44,6 +45,12 @@ struct tls_settings {
  */
 int tls_credentials_load(const struct tls_settings *settings, bool is_server,
 	struct tls_credentials **ret, struct error *err);
+
+/* Where they were read. */
+const char *tls_credentials_dir(const struct tls_credentials *credentials);
+
+/* A number for the files as they are now: another when one of them was changed, came or went. */
+uint64_t tls_credentials_stamp(const struct tls_credentials *credentials);
 
 /* Returns its argument. */
 struct tls_credentials *tls_credentials_ref(struct tls_credentials *credentials);
