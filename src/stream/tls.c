@@ -264,10 +264,10 @@ static int send_part(struct tls *tls, const struct iovec *part, size_t *taken)
 			loop_task_post(&tls->task);
 			return sent == GNUTLS_E_MEMORY_ERROR ? -ENOMEM : -EPROTO;
 		}
-		tls_sent_add(&tls->sent, made, tls->wire.made, (size_t)sent);
 		tls_wire_flush(&tls->wire);
 		if (tls->wire.failure != 0)
-			return tls->wire.failure;
+			return tls->wire.failure; /* of this record nothing was taken */
+		tls_sent_add(&tls->sent, made, tls->wire.made, (size_t)sent);
 		at += (size_t)sent;
 		*taken += (size_t)sent;
 	}

@@ -209,8 +209,10 @@ static void begin_session(struct fuzz *fuzz, struct loop *loop)
 	gnutls_transport_set_push_function(fuzz->peer, peer_push);
 	gnutls_transport_set_pull_function(fuzz->peer, peer_pull);
 	int code;
-	while ((code = gnutls_handshake(fuzz->peer)) == GNUTLS_E_AGAIN)
+	while ((code = gnutls_handshake(fuzz->peer)) == GNUTLS_E_AGAIN) {
+		assert(!fuzz->failed);
 		turn(loop, 1);
+	}
 	assert(code == 0);
 	while (!fuzz->ready)
 		turn(loop, 1);

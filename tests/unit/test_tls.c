@@ -418,21 +418,25 @@ static void what_a_tcp_peer_did_not_take(void **state)
 		&client, loop, fds[1], tls_files_load(files.client, false, NULL), "localhost", 0);
 	tls_side_wait(&server);
 	tls_side_wait(&client);
+	settle();
+	uint64_t handshake = server.lower.sent;
 	size_t sent = 0;
-	ssize_t n;
-	for (int idle = 0; idle<3; idle = n> 0 ? 0 : idle + 1) {
-		n = recorder_write(&server.recorder, bytes, sizeof(bytes));
+	int unread = 0, queued = 0;
+	/* Until no more goes, and all that has arrived is acknowledged. */
+	for (int idle = 0; idle < 10;) {
+		ssize_t n = recorder_write(&server.recorder, bytes, sizeof(bytes));
 		assert_true(n >= 0);
 		sent += (size_t)n;
 		settle();
+		ioctl(fds[1], FIONREAD, &unread);
+		ioctl(fds[0], SIOCOUTQ, &queued);
+		bool is_settled =
+			server.lower.sent - handshake == (uint64_t)unread + (uint64_t)queued;
+		idle = n == 0 && is_settled ? idle + 1 : 0;
 	}
-	recorder_read_start(&server.recorder);
-	/* Unread bytes in its kernel make the close a reset. */
-	int unread = 0, queued = 0;
-	ioctl(fds[1], FIONREAD, &unread);
-	ioctl(fds[0], SIOCOUTQ, &queued);
 	assert_true(unread > 0 && queued > 0);
-	tls_side_end(&client);
+	recorder_read_start(&server.recorder);
+	tls_side_end(&client); /* with unread bytes: a reset */
 	recorder_wait(&server.recorder, server.recorder.count[RECORDER_GONE] == 1);
 	/* What TCP had not got rid of, and the record that waited for it. */
 	size_t left = (size_t)queued;
@@ -558,6 +562,9 @@ static void closing_when_broken(void **state)
 	recorder_read_start(&server.recorder);
 	server.close_when_broken = true;
 	fd_write_all(peer.fd, record, sizeof(record));
+	while (!server.closed)
+		loop_run(loop);
+	assert_true(server.broken);
 	tls_side_end(&server);
 	assert_int_equal(server.recorder.count[RECORDER_GONE], 0);
 	bare_end(&peer);
