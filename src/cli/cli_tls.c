@@ -12,7 +12,7 @@ static const char *const purposes[TLS_FILE_COUNT] = {
 	[TLS_FILE_CA_KEY] = "the authority's key: signs others; no side needs it",
 	[TLS_FILE_SERVER_CERT] = "the server's certificate",
 	[TLS_FILE_SERVER_KEY] = "the server's key: for the server alone",
-	[TLS_FILE_CLIENT_CERT] = "a client's certificate, CN=" TLS_CLIENT_NAME,
+	[TLS_FILE_CLIENT_CERT] = "a client's certificate",
 	[TLS_FILE_CLIENT_KEY] = "the client's key: for the client alone",
 };
 
@@ -21,7 +21,7 @@ static void explain(const char *dir, const struct strlist *hosts)
 	printf("%s has, valid for a year:\n\n", dir);
 	for (int i = 0; i < TLS_FILE_COUNT; i++)
 		printf("  %-15s  %s\n", tls_file_names[i], purposes[i]);
-	printf("\nThe server answers to");
+	printf("\nThe client's name is CN=%s; the server answers to", TLS_CLIENT_NAME);
 	for (size_t i = 0; i < hosts->count; i++)
 		printf("%s %s", i > 0 ? "," : "", hosts->items[i]);
 	printf(".\n\nIn a device of type tcp with <protocol type='tls'/>, of either mode:\n\n"

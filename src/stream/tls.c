@@ -11,46 +11,13 @@
  *
  * There is no renegotiation, no resumption and no early data: sessions are few and long.
  */
-#include "stream/tls_internal.h"
-#include "stream/tls_wire.h"
+#include "stream/tls_layer.h"
 #include "util/fd.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { HANDSHAKE_MS = 10 * 1000 };
-
-/* The first byte of a record that can begin a session (RFC 8446, 5.1). */
-enum { RECORD_ALERT = 21, RECORD_HANDSHAKE = 22 };
-
-enum tls_state {
-	TLS_HANDSHAKE, /* until `ready` or `failed` */
-	TLS_OPEN,
-	TLS_ENDED, /* `failed` or `gone` was told */
-};
-
-struct tls {
-	struct layer layer;
-	enum tls_state state;
-	gnutls_session_t session;
-	struct tls_credentials *credentials;
-	struct loop_timer deadline;
-	struct loop_task task; /* the first step of the handshake; later: deliver */
-	bool heard;            /* anything at all came */
-	bool reading;
-	bool want_writable;
-	bool input_over; /* nothing more will be delivered */
-	bool told_end;
-	bool lower_ended;
-	bool lower_gone;
-	int lower_reason;
-	int send_code;                    /* of GnuTLS: sending failed */
-	gnutls_alert_description_t alert; /* why the other side was refused */
-	struct error error;               /* likewise */
-	struct tls_wire wire;
-};
 
 static struct tls *of(struct stream *stream)
 {
@@ -72,114 +39,6 @@ static bool is_closing(const struct tls *tls)
 	return tls->layer.base.closing;
 }
 
-/* ---- the handshake --------------------------------------------------------------------------- */
-
-static void end(struct tls *tls)
-{
-	tls->state = TLS_ENDED;
-	loop_timer_stop(&tls->deadline);
-	loop_task_cancel(&tls->task);
-	stream_read_stop(tls->layer.lower);
-}
-
-/* The reason is in tls->error. */
-static void fail(struct tls *tls, int failure)
-{
-	end(tls);
-	tls->layer.params.listener->failed(tls->layer.params.owner, failure, tls->error.message);
-}
-
-/* Says why in TLS: what we have found ourselves, or GnuTLS, unless the other side has said it. */
-static void send_alert(struct tls *tls, int code)
-{
-	if (tls->error.code != 0)
-		gnutls_alert_send(tls->session, GNUTLS_AL_FATAL, tls->alert);
-	else if (code != GNUTLS_E_FATAL_ALERT_RECEIVED)
-		gnutls_alert_send_appropriate(tls->session, code);
-	tls_wire_flush(&tls->wire);
-}
-
-static void fail_with(struct tls *tls, int code)
-{
-	send_alert(tls, code);
-	if (tls->error.code == 0)
-		tls_peer_explain(tls->session, tls->credentials, code, &tls->error);
-	fail(tls, tls->error.code);
-}
-
-static void on_deadline(struct loop_timer *timer)
-{
-	struct tls *tls = container_of(timer, struct tls, deadline);
-	unsigned ms = tls->layer.params.handshake_ms;
-	const char *what = tls->heard ? "it was not done with TLS's handshake" : "no answer";
-	bool whole = ms % 1000 == 0;
-	fail(tls, error_set(&tls->error, -ETIMEDOUT, "%s within %u %s", what,
-			  whole ? ms / 1000 : ms, whole ? "s" : "ms"));
-}
-
-static void on_ended_early(struct tls *tls)
-{
-	int reason = tls->lower_reason;
-	if (reason != 0)
-		error_set(&tls->error, reason, "the connection broke during TLS's handshake: %s",
-			error_text(reason));
-	else
-		error_set(&tls->error, -ECONNRESET, "it closed the connection %s",
-			tls->heard ? "during TLS's handshake" : "without a word of TLS");
-	fail(tls, tls->error.code);
-}
-
-/* During the handshake, as soon as the other side has shown its certificate. */
-static int verify(gnutls_session_t session)
-{
-	struct tls *tls = gnutls_session_get_ptr(session);
-	const char *host = tls->layer.params.is_server ? NULL : tls->layer.params.host;
-	return tls_peer_verify(session, tls->credentials, host, &tls->alert, &tls->error);
-}
-
-/* Can GnuTLS go on at once? */
-static bool may_go_on(struct tls *tls, int code)
-{
-	if (code == GNUTLS_E_WARNING_ALERT_RECEIVED)
-		return true;
-	if (code != GNUTLS_E_AGAIN)
-		return false;
-	return gnutls_record_get_direction(tls->session) == 1 ? tls_wire_is_flushed(&tls->wire)
-							      : tls_wire_has_input(&tls->wire);
-}
-
-static void shake(struct tls *tls)
-{
-	int code;
-	do {
-		code = gnutls_handshake(tls->session);
-		tls_wire_flush(&tls->wire);
-	} while (may_go_on(tls, code));
-	if (code == 0) {
-		loop_timer_stop(&tls->deadline);
-		stream_read_stop(tls->layer.lower);
-		tls->state = TLS_OPEN;
-		tls->layer.params.listener->ready(tls->layer.params.owner);
-	} else if (code != GNUTLS_E_AGAIN) {
-		fail_with(tls, code);
-	} else if (tls->lower_ended || tls->lower_gone) {
-		on_ended_early(tls);
-	}
-}
-
-/* What is no TLS at all is known by its first byte, before it is long enough to be a record. */
-static void shake_first(struct tls *tls)
-{
-	tls->heard = true;
-	if (tls->wire.in[0] == RECORD_HANDSHAKE || tls->wire.in[0] == RECORD_ALERT) {
-		shake(tls);
-		return;
-	}
-	tls->alert = GNUTLS_A_UNEXPECTED_MESSAGE;
-	error_set(&tls->error, -EPROTO, "it does not speak TLS");
-	fail_with(tls, GNUTLS_E_UNEXPECTED_PACKET);
-}
-
 /* ---- input ----------------------------------------------------------------------------------- */
 
 static bool has_input(const struct tls *tls)
@@ -188,18 +47,31 @@ static bool has_input(const struct tls *tls)
 	       (tls_wire_has_input(&tls->wire) || gnutls_record_check_pending(tls->session) > 0);
 }
 
+/* Who refuses us has read nothing of what was sent meanwhile. Else it is not known. */
+static uint64_t unsent_when_broken(const struct tls *tls, int failure)
+{
+	return failure == -EKEYREJECTED ? tls->sent.plain : 0;
+}
+
 /* A session that TLS itself ends, with `code`. */
 static void end_session(struct tls *tls, int code)
 {
 	const struct layer_params *params = &tls->layer.params;
-	send_alert(tls, code);
+	tls_send_alert(tls, code);
 	int failure = tls_peer_explain(tls->session, tls->credentials, code, &tls->error);
-	end(tls);
+	tls_end(tls);
 	bool told = params->listener->broken != NULL;
 	if (told)
 		params->listener->broken(params->owner, failure, tls->error.message);
 	if (!is_closing(tls))
-		sink_of(tls)->gone(consumer_of(tls), told ? 0 : failure, 0);
+		sink_of(tls)->gone(consumer_of(tls), told ? 0 : failure,
+			unsent_when_broken(tls, failure));
+}
+
+static void end_input(struct tls *tls)
+{
+	tls->input_over = true;
+	tls_wire_received(&tls->wire, 0);
 }
 
 /* Into the space given; the second part is only for what GnuTLS has deciphered already. */
@@ -214,7 +86,7 @@ static void receive(struct tls *tls, const struct iovec *iov, int parts)
 	if (n > 0)
 		sink_of(tls)->received(consumer_of(tls), (size_t)n);
 	else if (n == 0)
-		tls->input_over = true;
+		end_input(tls);
 	else if (gnutls_error_is_fatal((int)n) || n == GNUTLS_E_REHANDSHAKE)
 		end_session(tls, (int)n);
 }
@@ -222,14 +94,14 @@ static void receive(struct tls *tls, const struct iovec *iov, int parts)
 static void tell_end(struct tls *tls)
 {
 	if (tls->lower_ended)
-		tls->input_over = true;
+		end_input(tls);
 	if (tls->input_over && !tls->told_end) {
 		tls->told_end = true;
 		sink_of(tls)->end_of_input(consumer_of(tls));
 	}
 	if (tls->lower_gone && !is_closing(tls)) {
-		end(tls);
-		sink_of(tls)->gone(consumer_of(tls), tls->lower_reason, 0);
+		tls_end(tls);
+		sink_of(tls)->gone(consumer_of(tls), tls->lower_reason, tls->lower_unsent);
 	}
 }
 
@@ -255,7 +127,9 @@ static void deliver(struct tls *tls)
 		tell_end(tls);
 	if (tls->state != TLS_OPEN || is_closing(tls))
 		return;
-	if (tls->reading && !tls->input_over)
+	/* What follows TLS's end is ignored (RFC 8446, 6.1), and read to see the connection's end.
+	 */
+	if (tls->reading || tls->input_over)
 		stream_read_start(tls->layer.lower);
 	else
 		stream_read_stop(tls->layer.lower);
@@ -266,7 +140,7 @@ static void on_task(struct loop_task *task)
 	struct tls *tls = container_of(task, struct tls, task);
 	if (tls->state == TLS_HANDSHAKE) {
 		stream_read_start(tls->layer.lower);
-		shake(tls);
+		tls_handshake_step(tls);
 	} else if (tls->send_code != 0) {
 		end_session(tls, tls->send_code);
 	} else {
@@ -285,15 +159,13 @@ static int lower_space(void *consumer, struct iovec iov[STREAM_MAX_PARTS])
 static void lower_received(void *consumer, size_t n)
 {
 	struct tls *tls = consumer;
-	tls_wire_received(&tls->wire, n);
+	tls_wire_received(&tls->wire, tls->input_over ? 0 : n);
 	if (is_closing(tls))
 		return;
 	if (tls->state == TLS_OPEN)
 		deliver(tls);
-	else if (tls->state == TLS_HANDSHAKE && tls->heard)
-		shake(tls);
 	else if (tls->state == TLS_HANDSHAKE)
-		shake_first(tls);
+		tls_handshake_step(tls);
 }
 
 /* TLS carries no signals; whatever is below it has none to tell. */
@@ -308,7 +180,7 @@ static void lower_writable(void *consumer)
 		return;
 	tls_wire_flush(&tls->wire);
 	if (tls->state == TLS_HANDSHAKE) {
-		shake(tls);
+		tls_handshake_step(tls);
 	} else if (tls->state == TLS_OPEN && tls->want_writable &&
 		   tls_wire_is_flushed(&tls->wire)) {
 		tls->want_writable = false;
@@ -328,7 +200,7 @@ static void on_lower_end(struct tls *tls)
 	if (is_closing(tls))
 		return;
 	if (tls->state == TLS_HANDSHAKE)
-		on_ended_early(tls);
+		tls_handshake_cut(tls);
 	else
 		deliver(tls);
 }
@@ -345,6 +217,10 @@ static void lower_gone(void *consumer, int reason, uint64_t unsent)
 	struct tls *tls = consumer;
 	tls->lower_gone = true;
 	tls->lower_reason = reason;
+	/* What was made and did not come to the stream below has not reached anybody either. */
+	if (unsent > 0 || tls->wire.taken < tls->wire.made)
+		tls->lower_unsent = tls_sent_missing(
+			&tls->sent, tls->wire.taken > unsent ? tls->wire.taken - unsent : 0);
 	on_lower_end(tls);
 }
 
@@ -372,7 +248,7 @@ static void read_stop(struct stream *stream)
 {
 	struct tls *tls = of(stream);
 	tls->reading = false;
-	if (tls->state == TLS_OPEN)
+	if (tls->state == TLS_OPEN && !tls->input_over)
 		stream_read_stop(tls->layer.lower);
 }
 
@@ -382,6 +258,7 @@ static int send_part(struct tls *tls, const struct iovec *part, size_t *taken)
 	size_t at = 0;
 	while (at < part->iov_len && tls_wire_is_flushed(&tls->wire)) {
 		size_t n = part->iov_len - at;
+		uint64_t made = tls->wire.made;
 		ssize_t sent = gnutls_record_send(tls->session, (char *)part->iov_base + at,
 			n < TLS_RECORD_BYTES ? n : TLS_RECORD_BYTES);
 		if (sent < 0) {
@@ -391,7 +268,8 @@ static int send_part(struct tls *tls, const struct iovec *part, size_t *taken)
 		}
 		tls_wire_flush(&tls->wire);
 		if (tls->wire.failure != 0)
-			return tls->wire.failure;
+			return tls->wire.failure; /* of this record nothing was taken */
+		tls_sent_add(&tls->sent, made, tls->wire.made, (size_t)sent);
 		at += (size_t)sent;
 		*taken += (size_t)sent;
 	}
@@ -414,6 +292,11 @@ static ssize_t write_some(struct stream *stream, const struct iovec *iov, int co
 static int send_signal(struct stream *stream, const struct stream_signal *signal)
 {
 	return -EOPNOTSUPP;
+}
+
+static void on_deadline(struct loop_timer *timer)
+{
+	tls_handshake_expire(container_of(timer, struct tls, deadline));
 }
 
 static void on_deadline_closed(struct loop_timer *timer)
@@ -454,41 +337,6 @@ static void free_tls(struct layer *layer)
 	free(tls);
 }
 
-static bool is_address(const char *host)
-{
-	struct in6_addr address;
-	return inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1;
-}
-
-static int begin_session(struct tls *tls, const struct layer_params *params)
-{
-	const unsigned flags = GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS;
-	const struct tls_credentials *credentials = tls->credentials;
-	int code = gnutls_init(
-		&tls->session, flags | (params->is_server ? GNUTLS_SERVER : GNUTLS_CLIENT));
-	if (code == 0)
-		code = gnutls_priority_set(tls->session, credentials->priority);
-	if (code == 0)
-		code = gnutls_credentials_set(
-			tls->session, GNUTLS_CRD_CERTIFICATE, credentials->x509);
-	/* A name is told to the server, which may have several; an address must not be (RFC 6066).
-	 */
-	if (code == 0 && !params->is_server && !is_address(params->host))
-		code = gnutls_server_name_set(
-			tls->session, GNUTLS_NAME_DNS, params->host, strlen(params->host));
-	if (code != 0)
-		return code == GNUTLS_E_MEMORY_ERROR ? -ENOMEM : -EINVAL;
-	gnutls_session_set_ptr(tls->session, tls);
-	gnutls_session_set_verify_function(tls->session, verify);
-	gnutls_certificate_server_set_request(
-		tls->session, credentials->verify ? GNUTLS_CERT_REQUIRE : GNUTLS_CERT_IGNORE);
-	/* A client that is told of no authority shows what it has, and can be told what is wrong.
-	 */
-	gnutls_certificate_send_x509_rdn_sequence(tls->session, 1);
-	gnutls_handshake_set_timeout(tls->session, 0); /* the deadline is ours */
-	return 0;
-}
-
 static int wrap(struct stream *lower, const struct layer_params *params, struct stream **ret)
 {
 	assert(params->tls != NULL && params->tls->is_server == params->is_server);
@@ -497,7 +345,7 @@ static int wrap(struct stream *lower, const struct layer_params *params, struct 
 	if (tls == NULL)
 		return -ENOMEM;
 	tls->credentials = tls_credentials_ref(params->tls);
-	int r = begin_session(tls, params);
+	int r = tls_handshake_init(tls, params);
 	if (r < 0) {
 		free_tls(&tls->layer);
 		return r;

@@ -1,4 +1,4 @@
-/* Between the files of the TLS layer: tls.c, tls_credentials.c, tls_peer.c, tls_allow.c. */
+/* What the files of TLS have in common, beside the layer itself (tls_layer.h). */
 #ifndef CHARDEV_STREAM_TLS_INTERNAL_H
 #define CHARDEV_STREAM_TLS_INTERNAL_H
 

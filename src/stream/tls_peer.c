@@ -78,7 +78,7 @@ static int check_allowed(gnutls_session_t session, const struct tls_credentials 
 	if (code == 0)
 		code = gnutls_x509_crt_get_dn3(certificate, &dn, 0);
 	int r = 0;
-	if (code < 0) {
+	if (code < 0 || dn.data == NULL) {
 		*ret_alert = GNUTLS_A_BAD_CERTIFICATE;
 		r = error_set(
 			err, -EACCES, "its certificate has no name (%s)", gnutls_strerror(code));

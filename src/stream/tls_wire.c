@@ -59,6 +59,7 @@ int tls_wire_space(struct tls_wire *wire, struct iovec iov[STREAM_MAX_PARTS])
 
 void tls_wire_received(struct tls_wire *wire, size_t n)
 {
+	wire->in_at = 0;
 	wire->in_end = n;
 }
 

@@ -40,6 +40,7 @@ void tls_wire_init(struct tls_wire *wire, struct stream *lower, gnutls_session_t
 
 /* The stream below asks where to read to: the parts, 0 while GnuTLS has not asked for the rest. */
 int tls_wire_space(struct tls_wire *wire, struct iovec iov[STREAM_MAX_PARTS]);
+/* n bytes are there; 0: whatever is there is not wanted. */
 void tls_wire_received(struct tls_wire *wire, size_t n);
 bool tls_wire_has_input(const struct tls_wire *wire);
 

@@ -2,9 +2,12 @@
 #include "tls_pair.h"
 
 #include "fail.h"
+#include "stream/tls_sent.h"
 #include "util/fd.h"
 
-#include <fcntl.h>
+#include <arpa/inet.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -211,6 +214,22 @@ static void a_break_cannot_be_carried(void **state)
 	end();
 }
 
+static void tcp_pair(int fds[2])
+{
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	socklen_t size = sizeof(address);
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	getsockname(listener, (struct sockaddr *)&address, &size);
+	fds[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(fds[1], (struct sockaddr *)&address, size), 0);
+	fds[0] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(fds[0] >= 0);
+	close(listener);
+}
+
 /* ---- the end --------------------------------------------------------------------------------- */
 
 /* A close says close_notify, then ends the connection. */
@@ -335,6 +354,25 @@ static void half_close_leaves_output(void **state)
 	}
 }
 
+/* What follows close_notify is ignored; the end of the connection is not. */
+static void bytes_after_the_end_are_ignored(void **state)
+{
+	struct bare_peer peer;
+	bare_begin(&peer, versions[0]);
+	recorder_read_start(&server.recorder);
+	gnutls_bye(peer.session, GNUTLS_SHUT_WR);
+	for (int i = 0; i < 4; i++)
+		fd_write_all(peer.fd, bytes, 20000);
+	recorder_wait(&server.recorder, server.recorder.count[RECORDER_END_OF_INPUT] == 1);
+	assert_int_equal(recorder_write(&server.recorder, "answer", 6), 6);
+	stream_read_stop(server.stream);
+	bare_end(&peer);
+	recorder_wait(&server.recorder, server.recorder.count[RECORDER_GONE] == 1);
+	assert_int_equal(server.recorder.length, 0);
+	assert_false(server.broken);
+	tls_side_end(&server);
+}
+
 /* The other way round: what the layer's own close says is the peer's end of input. */
 static void a_peer_sees_close_notify(void **state)
 {
@@ -347,6 +385,64 @@ static void a_peer_sees_close_notify(void **state)
 		tls_side_end(&server);
 		bare_end(&peer);
 	}
+}
+
+/* The stream below counts bytes of TLS; the consumer is told its own. */
+static void what_did_not_arrive_is_known(void **state)
+{
+	static struct tls_sent sent;
+	tls_sent_add(&sent, 1000, 1122, 100); /* after a handshake of 1000 bytes */
+	assert_int_equal(tls_sent_missing(&sent, 1122), 0);
+	assert_int_equal(tls_sent_missing(&sent, 1061), 50);
+	assert_int_equal(tls_sent_missing(&sent, 1000), 100);
+	assert_int_equal(tls_sent_missing(&sent, 0), 100);
+	for (uint64_t i = 0; i < 10000; i++)
+		tls_sent_add(&sent, 1122 + i * 16406, 1122 + (i + 1) * 16406, 16384);
+	for (uint64_t i = 0; i < TLS_SENT_MARKS; i++)
+		assert_int_equal(tls_sent_missing(&sent, 1122 + (10000 - i) * 16406), i * 16384);
+	assert_int_equal(tls_sent_missing(&sent, 0), TLS_SENT_MARKS * 16384);
+	memset(&sent, 0, sizeof(sent));
+	for (uint64_t i = 0; i < 100000; i++)
+		tls_sent_add(&sent, i * 23, (i + 1) * 23, 1);
+	for (uint64_t i = 0; i < 100000; i += 77)
+		assert_in_range(tls_sent_missing(&sent, i * 23), 100000 - i, 100000 - i);
+}
+
+/* A TCP peer that resets the connection with most of what was sent unread by its kernel. */
+static void what_a_tcp_peer_did_not_take(void **state)
+{
+	int fds[2];
+	tcp_pair(fds);
+	tls_side_begin(&server, loop, fds[0], tls_files_load(files.server, true, NULL), NULL, 0);
+	tls_side_begin(
+		&client, loop, fds[1], tls_files_load(files.client, false, NULL), "localhost", 0);
+	tls_side_wait(&server);
+	tls_side_wait(&client);
+	settle();
+	uint64_t handshake = server.lower.sent;
+	size_t sent = 0;
+	int unread = 0, queued = 0;
+	/* Until no more goes, and all that has arrived is acknowledged. */
+	for (int idle = 0; idle < 10;) {
+		ssize_t n = recorder_write(&server.recorder, bytes, sizeof(bytes));
+		assert_true(n >= 0);
+		sent += (size_t)n;
+		settle();
+		ioctl(fds[1], FIONREAD, &unread);
+		ioctl(fds[0], SIOCOUTQ, &queued);
+		bool is_settled =
+			server.lower.sent - handshake == (uint64_t)unread + (uint64_t)queued;
+		idle = n == 0 && is_settled ? idle + 1 : 0;
+	}
+	assert_true(unread > 0 && queued > 0);
+	recorder_read_start(&server.recorder);
+	tls_side_end(&client); /* with unread bytes: a reset */
+	recorder_wait(&server.recorder, server.recorder.count[RECORDER_GONE] == 1);
+	/* What TCP had not got rid of, and the record that waited for it. */
+	size_t left = (size_t)queued;
+	assert_in_range(server.recorder.unsent, left - left / 100, left + 2 * 16384);
+	assert_true(server.recorder.unsent < sent);
+	tls_side_end(&server);
 }
 
 /* ---- peers that misbehave in a session --------------------------------------------------------
@@ -466,6 +562,9 @@ static void closing_when_broken(void **state)
 	recorder_read_start(&server.recorder);
 	server.close_when_broken = true;
 	fd_write_all(peer.fd, record, sizeof(record));
+	while (!server.closed)
+		loop_run(loop);
+	assert_true(server.broken);
 	tls_side_end(&server);
 	assert_int_equal(server.recorder.count[RECORDER_GONE], 0);
 	bare_end(&peer);
@@ -589,7 +688,10 @@ int main(void)
 		tls_test(a_close_is_an_orderly_end),
 		tls_test(a_paused_consumer_loses_nothing),
 		tls_test(half_close_leaves_output),
+		tls_test(bytes_after_the_end_are_ignored),
 		tls_test(a_peer_sees_close_notify),
+		tls_test(what_did_not_arrive_is_known),
+		tls_test(what_a_tcp_peer_did_not_take),
 		tls_test(a_record_that_was_changed_ends_the_session),
 		tls_test(renegotiation_is_refused),
 		tls_test(new_keys_on_demand),

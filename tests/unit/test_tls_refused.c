@@ -63,16 +63,19 @@ static void meet(
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 	tls_side_begin(&server, loop, fds[0], tls_files_load(server_dir, true, allow), NULL, 0);
 	tls_side_begin(&client, loop, fds[1], tls_files_load(client_dir, false, NULL), host, 0);
+	tls_side_wait(&client);
+	/* In TLS 1.3 the server judges when the client is ready already, and may have written. */
+	if (client.ready)
+		assert_int_equal(recorder_write(&client.recorder, "unread", 6), 6);
 	tls_side_wait(&server);
 	if (server.failed)
 		tls_side_end(&server);
-	tls_side_wait(&client);
-	/* In TLS 1.3 the server judges when the client is ready already. */
 	if (client.ready && server.failed) {
 		recorder_read_start(&client.recorder);
 		recorder_wait(&client.recorder, client.recorder.count[RECORDER_GONE] == 1);
 		assert_true(client.broken);
 		assert_int_equal(client.recorder.reason, client.failure);
+		assert_int_equal(client.recorder.unsent, 6);
 	}
 	tls_side_end(&client);
 	tls_side_end(&server);
@@ -284,6 +287,12 @@ static void garbage(void **state)
 		fd_write_all(fd, text, text[0] != '\0' ? strlen(text) : 1);
 		tls_side_wait(&server);
 		expect_refused(&server, -EPROTO, "it does not speak TLS", NULL);
+		unsigned char answer[600];
+		ssize_t n = read(fd, answer, sizeof(answer));
+		assert_true(n >= 7);
+		assert_int_equal(answer[n - 7], 21);
+		assert_int_equal(answer[n - 2], GNUTLS_AL_FATAL);
+		assert_int_equal(answer[n - 1], GNUTLS_A_UNEXPECTED_MESSAGE);
 		tls_side_end(&server);
 		close(fd);
 	}
@@ -307,6 +316,28 @@ static void garbage_that_begins_like_tls(void **state)
 		assert_int_equal(answer[n - 2], GNUTLS_AL_FATAL);
 		tls_side_end(&server);
 		close(fd);
+	}
+}
+
+/* A name is in the first bytes, for a server that has several; an address must not be. */
+static void a_name_is_told_and_an_address_is_not(void **state)
+{
+	static const char *const hosts[] = {"name.example", "192.0.2.1"};
+	for (int i = 0; i < 2; i++) {
+		int fds[2];
+		char hello[2000];
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+		tls_side_begin(&server, loop, fds[0], tls_files_load(files.client, false, NULL),
+			hosts[i], 0);
+		fd_set_nonblocking(fds[1]);
+		ssize_t n;
+		while ((n = read(fds[1], hello, sizeof(hello))) < 0)
+			loop_turn(loop);
+		bool told = memmem(hello, (size_t)n, hosts[i], strlen(hosts[i])) != NULL;
+		assert_int_equal(told, i == 0);
+		close(fds[1]);
+		tls_side_wait(&server);
+		tls_side_end(&server);
 	}
 }
 
@@ -388,6 +419,7 @@ int main(void)
 		tls_test(versions_that_are_not_safe),
 		tls_test(garbage),
 		tls_test(garbage_that_begins_like_tls),
+		tls_test(a_name_is_told_and_an_address_is_not),
 		tls_test(a_peer_that_leaves),
 		tls_test(a_peer_that_is_silent),
 		tls_test(a_peer_that_trickles),

@@ -120,8 +120,11 @@ void tls_side_begin(struct tls_side *side, struct loop *loop, int fd,
 		.handshake_ms = handshake_ms,
 		.listener = &listener,
 		.owner = side};
-	assert_int_equal(
-		fd_stream_init(&side->lower, loop, FD_STREAM_SOCKET, fd, fd, on_lower_closed), 0);
+	struct sockaddr_storage address;
+	socklen_t size = sizeof(address);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+	enum fd_stream_kind kind = address.ss_family == AF_UNIX ? FD_STREAM_SOCKET : FD_STREAM_TCP;
+	assert_int_equal(fd_stream_init(&side->lower, loop, kind, fd, fd, on_lower_closed), 0);
 	assert_int_equal(layer_tls.wrap(&side->lower.base, &params, &side->stream), 0);
 	side->in_operation = false;
 	tls_credentials_unref(credentials);
