@@ -19,7 +19,10 @@
 #include "loop/loop.h"
 #include "stream/stream.h"
 
-enum { LAYER_CHUNK = 16 * 1024 };
+enum {
+	LAYER_CHUNK = 16 * 1024,
+	LAYER_LINGER_MS = 1000, /* after stream_close(): what is staged may still go */
+};
 
 /* The owner's side. Each comes from the loop, never from within a call of the owner's. */
 struct layer_listener {

@@ -26,9 +26,6 @@ static_assert(RFC2217_MESSAGES_SIZE_MAX + 3 <= TELNET_ANSWER_MAX, "all that an e
 /* What a signal takes on the wire at most, but for what COM-PORT-OPTION says. */
 enum { SIGNAL_SIZE_MAX = 16 };
 
-/* For how long a closed layer waits for a peer that does not read. */
-enum { LINGER_MS = 1000 };
-
 struct telnet {
 	struct layer layer;
 	struct loop_task ready_task;
@@ -441,7 +438,7 @@ static void close_stream(struct stream *stream)
 	}
 	stream_read_stop(telnet->layer.lower);
 	loop_timer_init(&telnet->linger_timer, telnet->layer.params.loop, on_lingered);
-	loop_timer_start(&telnet->linger_timer, LINGER_MS);
+	loop_timer_start(&telnet->linger_timer, LAYER_LINGER_MS);
 	telnet->is_lingering = true;
 }
 

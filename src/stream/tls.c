@@ -64,8 +64,8 @@ static void end_session(struct tls *tls, int code)
 	if (told)
 		params->listener->broken(params->owner, failure, tls->error.message);
 	if (!is_closing(tls))
-		sink_of(tls)->gone(consumer_of(tls), told ? 0 : failure,
-			unsent_when_broken(tls, failure));
+		sink_of(tls)->gone(
+			consumer_of(tls), told ? 0 : failure, unsent_when_broken(tls, failure));
 }
 
 static void end_input(struct tls *tls)
@@ -148,6 +148,53 @@ static void on_task(struct loop_task *task)
 	}
 }
 
+/* ---- the end --------------------------------------------------------------------------------- */
+
+static void on_deadline_closed(struct loop_timer *timer)
+{
+	layer_close_lower(&container_of(timer, struct tls, deadline)->layer);
+}
+
+/* An orderly end is said if there is room for it. */
+static void finish_close(struct tls *tls)
+{
+	tls->lingering = false;
+	if (tls->state == TLS_OPEN && tls_wire_is_flushed(&tls->wire)) {
+		gnutls_bye(tls->session, GNUTLS_SHUT_WR);
+		tls_wire_flush(&tls->wire);
+	}
+	loop_timer_close(&tls->deadline, on_deadline_closed);
+}
+
+/* Half a record is nothing to the other side: one that is slow has some time to take the rest. */
+static void close_stream(struct stream *stream)
+{
+	struct tls *tls = of(stream);
+	loop_task_cancel(&tls->task);
+	stream_read_stop(tls->layer.lower);
+	tls->lingering = tls->state == TLS_OPEN && !tls_wire_is_flushed(&tls->wire);
+	if (tls->lingering)
+		loop_timer_start(&tls->deadline, LAYER_LINGER_MS);
+	else
+		finish_close(tls);
+}
+
+static void go_on_closing(struct tls *tls)
+{
+	tls_wire_flush(&tls->wire);
+	if (tls->lingering && tls_wire_is_flushed(&tls->wire))
+		finish_close(tls);
+}
+
+static void on_deadline(struct loop_timer *timer)
+{
+	struct tls *tls = container_of(timer, struct tls, deadline);
+	if (is_closing(tls))
+		finish_close(tls);
+	else
+		tls_handshake_expire(tls);
+}
+
 /* ---- what the stream below tells ------------------------------------------------------------- */
 
 static int lower_space(void *consumer, struct iovec iov[STREAM_MAX_PARTS])
@@ -176,8 +223,10 @@ static void lower_signalled(void *consumer, const struct stream_signal *signal)
 static void lower_writable(void *consumer)
 {
 	struct tls *tls = consumer;
-	if (is_closing(tls))
+	if (is_closing(tls)) {
+		go_on_closing(tls);
 		return;
+	}
 	tls_wire_flush(&tls->wire);
 	if (tls->state == TLS_HANDSHAKE) {
 		tls_handshake_step(tls);
@@ -197,8 +246,11 @@ static void lower_written(void *consumer, size_t done, int failure)
 
 static void on_lower_end(struct tls *tls)
 {
-	if (is_closing(tls))
+	if (is_closing(tls)) {
+		if (tls->lingering && tls->lower_gone)
+			finish_close(tls);
 		return;
+	}
 	if (tls->state == TLS_HANDSHAKE)
 		tls_handshake_cut(tls);
 	else
@@ -292,29 +344,6 @@ static ssize_t write_some(struct stream *stream, const struct iovec *iov, int co
 static int send_signal(struct stream *stream, const struct stream_signal *signal)
 {
 	return -EOPNOTSUPP;
-}
-
-static void on_deadline(struct loop_timer *timer)
-{
-	tls_handshake_expire(container_of(timer, struct tls, deadline));
-}
-
-static void on_deadline_closed(struct loop_timer *timer)
-{
-	layer_close_lower(&container_of(timer, struct tls, deadline)->layer);
-}
-
-/* An orderly end is said if there is room for it: nobody waits for one who does not read. */
-static void close_stream(struct stream *stream)
-{
-	struct tls *tls = of(stream);
-	if (tls->state == TLS_OPEN && tls_wire_is_flushed(&tls->wire)) {
-		gnutls_bye(tls->session, GNUTLS_SHUT_WR);
-		tls_wire_flush(&tls->wire);
-	}
-	loop_task_cancel(&tls->task);
-	stream_read_stop(tls->layer.lower);
-	loop_timer_close(&tls->deadline, on_deadline_closed);
 }
 
 static const struct stream_ops ops = {

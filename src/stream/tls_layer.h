@@ -17,9 +17,10 @@ struct tls {
 	enum tls_state state;
 	gnutls_session_t session;
 	struct tls_credentials *credentials;
-	struct loop_timer deadline;
-	struct loop_task task; /* the first step of the handshake; later: deliver */
-	bool heard;            /* anything at all came */
+	struct loop_timer deadline; /* of the handshake; of the last record after the close */
+	bool lingering;             /* closed, and the last record is not gone yet */
+	struct loop_task task;      /* the first step of the handshake; later: deliver */
+	bool heard;                 /* anything at all came */
 	bool reading;
 	bool want_writable;
 	bool input_over; /* nothing more will be delivered */
