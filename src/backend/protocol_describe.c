@@ -50,7 +50,10 @@ static void describe_telnet(const struct protocol *protocol, const struct addres
 		set_command(ret, "telnet %s %u", host, address_port(address));
 		return;
 	}
+	/* It looks for the host among the certificate's names, where addresses are not. */
 	const char *dir = tls_credentials_dir(protocol->tls);
+	if (address_is_local(address))
+		snprintf(host, sizeof(host), "localhost");
 	if (is_simple(dir))
 		set_command(ret,
 			"telnet-ssl -z ssl -z secure -z verify=2 -z cacert=%s/ca-cert.pem "

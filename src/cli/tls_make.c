@@ -47,12 +47,12 @@ static bool is_key(enum tls_file file)
 void tls_own_hosts(struct strlist *hosts)
 {
 	char name[HOST_BYTES + 1];
-	if (gethostname(name, sizeof(name)) == 0 && memchr(name, '\0', sizeof(name)) != NULL &&
-		tls_is_host(name) && strcmp(name, "localhost") != 0)
-		strlist_add(hosts, name);
 	strlist_add(hosts, "localhost");
 	strlist_add(hosts, "127.0.0.1");
 	strlist_add(hosts, "::1");
+	if (gethostname(name, sizeof(name)) == 0 && memchr(name, '\0', sizeof(name)) != NULL &&
+		tls_is_host(name) && strcmp(name, "localhost") != 0)
+		strlist_add(hosts, name);
 }
 
 /* The bytes of an IP address: how many, 0 when it is none. */
@@ -133,12 +133,21 @@ static int set_common(const struct pair *pair, const char *name)
 	return code == 0 ? gnutls_x509_crt_set_key(pair->crt, pair->key) : code;
 }
 
-static int generate(struct pair *pair, const char *name)
+struct key_kind {
+	gnutls_pk_algorithm_t algorithm;
+	unsigned bits;
+};
+
+static const struct key_kind usual_key = {
+	GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1)};
+/* telnet-ssl(1) takes no other from a file. */
+static const struct key_kind client_key = {GNUTLS_PK_RSA, 3072};
+
+static int generate(struct pair *pair, const char *name, const struct key_kind *kind)
 {
 	int code = gnutls_x509_privkey_init(&pair->key);
 	if (code == 0)
-		code = gnutls_x509_privkey_generate(pair->key, GNUTLS_PK_ECDSA,
-			GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0);
+		code = gnutls_x509_privkey_generate(pair->key, kind->algorithm, kind->bits, 0);
 	if (code == 0)
 		code = gnutls_x509_crt_init(&pair->crt);
 	return code == 0 ? set_common(pair, name) : code;
@@ -155,7 +164,7 @@ static int sign(const struct pair *pair, const struct pair *authority)
 
 static int make_authority(struct pair *pair)
 {
-	int code = generate(pair, "chardev trial authority");
+	int code = generate(pair, "chardev trial authority", &usual_key);
 	if (code == 0)
 		code = gnutls_x509_crt_set_basic_constraints(pair->crt, 1, 0);
 	if (code == 0)
@@ -164,10 +173,12 @@ static int make_authority(struct pair *pair)
 	return code == 0 ? sign(pair, pair) : code;
 }
 
+/* `hosts` make it a server's. */
 static int make_signed(struct pair *pair, const struct pair *authority, const char *name,
-	const char *purpose, const struct strlist *hosts)
+	const struct strlist *hosts)
 {
-	int code = generate(pair, name);
+	const char *purpose = hosts != NULL ? GNUTLS_KP_TLS_WWW_SERVER : GNUTLS_KP_TLS_WWW_CLIENT;
+	int code = generate(pair, name, hosts != NULL ? &usual_key : &client_key);
 	if (code == 0)
 		code = gnutls_x509_crt_set_basic_constraints(pair->crt, 0, -1);
 	if (code == 0)
@@ -181,16 +192,21 @@ static int make_signed(struct pair *pair, const struct pair *authority, const ch
 
 /* ---- the files ------------------------------------------------------------------------------- */
 
+/* telnet-ssl(1) looks for its server's name here, and not among the hosts. */
+static const char *server_name(const struct strlist *hosts)
+{
+	enum { COMMON_NAME_BYTES = 64 }; /* RFC 5280, ub-common-name */
+	return strlen(hosts->items[0]) <= COMMON_NAME_BYTES ? hosts->items[0] : "chardev server";
+}
+
 static int make_texts(const struct strlist *hosts, gnutls_datum_t texts[TLS_FILE_COUNT])
 {
 	struct pair pairs[TLS_FILE_COUNT / 2] = {0};
 	int code = make_authority(&pairs[0]);
 	if (code == 0)
-		code = make_signed(
-			&pairs[1], &pairs[0], "chardev server", GNUTLS_KP_TLS_WWW_SERVER, hosts);
+		code = make_signed(&pairs[1], &pairs[0], server_name(hosts), hosts);
 	if (code == 0)
-		code = make_signed(
-			&pairs[2], &pairs[0], TLS_CLIENT_NAME, GNUTLS_KP_TLS_WWW_CLIENT, NULL);
+		code = make_signed(&pairs[2], &pairs[0], TLS_CLIENT_NAME, NULL);
 	for (int i = 0; i < TLS_FILE_COUNT && code == 0; i++)
 		code = is_key(i) ? gnutls_x509_privkey_export2_pkcs8(pairs[i / 2].key,
 					   GNUTLS_X509_FMT_PEM, NULL, GNUTLS_PKCS_PLAIN, &texts[i])

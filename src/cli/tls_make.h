@@ -26,15 +26,16 @@ enum tls_file {
 
 extern const char *const tls_file_names[TLS_FILE_COUNT];
 
-/* The names of this machine, by which a client may call it; a failed list when memory is short. */
+/* Appends the names of this machine by which a client may call it; the list says if it failed. */
 void tls_own_hosts(struct strlist *hosts);
 
 /* Is it a name for a certificate, or an IP address? */
 bool tls_is_host(const char *host);
 
 /*
- * Makes the files in `dir`, which is made if it is not there, for a server of these hosts, valid
- * for a year. 0, or a negative errno with a sentence: then nothing is left that was not there.
+ * Makes the files in `dir`, which is made if it is not there, for a server of these hosts, the
+ * first of which is its common name, valid for a year. 0, or a negative errno with a sentence: then
+ * nothing is left that was not there.
  */
 int tls_make_set(const char *dir, const struct strlist *hosts, struct error *err);
 
