@@ -263,7 +263,13 @@ static void an_engine_is_not_entered_twice(void **state)
 
 static void signals_are_left_alone(void **state)
 {
+	static const int signals[] = {SIGPIPE, SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+	enum { SIGNALS = sizeof(signals) / sizeof(signals[0]) };
 	struct bench *bench = *state;
+	struct sigaction before[SIGNALS]; /* under nohup(1) SIGHUP is ignored from the start */
+	for (size_t i = 0; i < SIGNALS; i++)
+		assert_int_equal(sigaction(signals[i], NULL, &before[i]), 0);
+	assert_true(before[0].sa_handler == SIG_DFL);
 	struct heard heard;
 	bench_parse(bench, "<serial type='unix'><source mode='bind' path='%s/s'/></serial>");
 	bench_open(bench, "serial0", &heard);
@@ -274,11 +280,10 @@ static void signals_are_left_alone(void **state)
 	for (int i = 0; i < 10; i++)
 		say(&heard, "anybody?");
 	serve_until(bench, status_of(&heard).peers == 0);
-	static const int signals[] = {SIGPIPE, SIGCHLD, SIGHUP, SIGINT, SIGTERM};
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+	for (size_t i = 0; i < SIGNALS; i++) {
 		struct sigaction action;
 		assert_int_equal(sigaction(signals[i], NULL, &action), 0);
-		assert_true(action.sa_handler == SIG_DFL);
+		assert_true(action.sa_handler == before[i].sa_handler);
 	}
 }
 
