@@ -195,6 +195,8 @@ static void check_tls(const struct check *check, bool serves)
 	const struct extensions *said = &check->device->extensions;
 	enum source_type type = check->device->source.type;
 	bool judges = said->tls.verify != TRISTATE_ABSENT || said->tls.allow != NULL;
+	if (said->tls.dir != NULL)
+		check_path(check, said->tls.dir, "dir");
 	check_no_effect(check, said->tls.said, type == SOURCE_TCP || type == SOURCE_UNIX, "tls",
 		"a TCP or UNIX socket");
 	if (type != SOURCE_TCP && type != SOURCE_UNIX)

@@ -655,6 +655,8 @@ EXTENSIONS = [
         ours("<source host='a' service='1'/><protocol type='telnet'/><chardev:tls/>", attributes="type='tcp'")),
     *differs("namespace", "verify='no' asks for none",
         ours("<source mode='bind' path='/s'/><chardev:tls verify='no' allow='CN=x'/>", attributes="type='unix'")),
+    *warns("dir='pki' is relative to",
+        ours("<source host='a' service='1'/><protocol type='tls'/><chardev:tls dir='pki'/>", attributes="type='tcp'")),
     *warns("have no effect on a client",
         ours("<source path='/s'/><chardev:tls verify='no'/>", attributes="type='unix'"),
         ours("<source host='a' service='1'/><protocol type='tls'/><chardev:tls allow='CN=x'/>",
