@@ -55,11 +55,11 @@ static bool has_room(const struct listener *listener)
 	       clients_max(listener);
 }
 
-static void take(struct listener *listener, int fd)
+static void take(struct listener *listener, int fd, const struct sockaddr_storage *from)
 {
 	char name[PEER_NAME_SIZE];
 	listener->complained = false;
-	listener->admit(fd, name);
+	listener->admit(fd, from, name);
 	int rc = socket_peers_add(&listener->peers, fd, name);
 	if (rc < 0)
 		pause_for(listener, rc);
@@ -126,9 +126,12 @@ static void on_ready(struct loop_poll *poll, int events)
 	struct listener_socket *socket = container_of(poll, struct listener_socket, poll);
 	struct listener *listener = socket->listener;
 	for (int i = 0; i < BATCH && !listener->paused && !listener->closing; i++) {
-		int fd = accept4(socket->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		struct sockaddr_storage from = {0};
+		socklen_t size = sizeof(from);
+		int fd = accept4(
+			socket->fd, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0)
-			take(listener, fd);
+			take(listener, fd, &from);
 		else if (errno == EAGAIN)
 			break;
 		else if (!is_of_one_client(errno))
@@ -161,7 +164,7 @@ static const struct socket_peers_listener peers_listener = {
 
 void listener_init(struct listener *listener, const struct backend_params *params,
 	struct protocol *protocol, enum fd_stream_kind kind,
-	void (*admit)(int fd, char name[PEER_NAME_SIZE]))
+	void (*admit)(int fd, const struct sockaddr_storage *from, char name[PEER_NAME_SIZE]))
 {
 	*listener = (struct listener){.params = params, .admit = admit};
 	socket_peers_init(&listener->peers, params, protocol, kind, &peers_listener);

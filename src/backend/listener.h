@@ -24,8 +24,8 @@ struct listener_socket {
 
 struct listener {
 	const struct backend_params *params;
-	/* Sets a new client's options and names it. */
-	void (*admit)(int fd, char name[PEER_NAME_SIZE]);
+	/* Sets a new client's options and names it; `from` is accept(2)'s. */
+	void (*admit)(int fd, const struct sockaddr_storage *from, char name[PEER_NAME_SIZE]);
 	struct socket_peers peers;
 	struct listener_socket sockets[LISTENER_MAX_SOCKETS];
 	int socket_count;
@@ -40,7 +40,7 @@ struct listener {
 /* params and protocol must outlive the listener. */
 void listener_init(struct listener *listener, const struct backend_params *params,
 	struct protocol *protocol, enum fd_stream_kind kind,
-	void (*admit)(int fd, char name[PEER_NAME_SIZE]));
+	void (*admit)(int fd, const struct sockaddr_storage *from, char name[PEER_NAME_SIZE]));
 
 /*
  * Accepts from a listening, non-blocking socket, and owns it from now on, also when this fails.

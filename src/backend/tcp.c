@@ -89,15 +89,12 @@ static void set_options(int fd)
 			sizeof(options[i].value));
 }
 
-static void admit(int fd, char name[PEER_NAME_SIZE])
+static void admit(int fd, const struct sockaddr_storage *from, char name[PEER_NAME_SIZE])
 {
-	struct sockaddr_storage from = {0};
-	socklen_t length = sizeof(from);
-	struct address address = {0};
+	struct address address;
 	char text[ADDRESS_TEXT_SIZE];
 	set_options(fd);
-	if (getpeername(fd, (struct sockaddr *)&from, &length) == 0)
-		address_from_socket(&from, &address);
+	address_from_socket(from, &address);
 	snprintf(name, PEER_NAME_SIZE, "%s", address_text(&address, text));
 }
 

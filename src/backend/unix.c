@@ -54,7 +54,7 @@ static void free_and_tell(struct unix_backend *self)
 
 /* ---- mode='bind' ---------------------------------------------------------------------------- */
 
-static void admit(int fd, char name[PEER_NAME_SIZE])
+static void admit(int fd, const struct sockaddr_storage *from, char name[PEER_NAME_SIZE])
 {
 	struct ucred peer = {0};
 	socklen_t size = sizeof(peer);

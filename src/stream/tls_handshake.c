@@ -31,6 +31,9 @@ void tls_send_alert(struct tls *tls, int code)
 {
 	if (tls->error.code != 0)
 		gnutls_alert_send(tls->session, GNUTLS_AL_FATAL, tls->alert);
+	else if (code == GNUTLS_E_NO_CERTIFICATE_FOUND || code == GNUTLS_E_CERTIFICATE_REQUIRED)
+		gnutls_alert_send(tls->session, GNUTLS_AL_FATAL,
+			tls_peer_alert_without_certificate(tls->session));
 	else if (code != GNUTLS_E_FATAL_ALERT_RECEIVED)
 		gnutls_alert_send_appropriate(tls->session, code);
 	tls_wire_flush(&tls->wire);
@@ -38,6 +41,14 @@ void tls_send_alert(struct tls *tls, int code)
 
 static void fail_with(struct tls *tls, int code)
 {
+	gnutls_alert_description_t alert;
+	/* GnuTLS has another name for an alert where it waits for a certificate, or a cipher. */
+	if (tls->error.code == 0 && code != GNUTLS_E_FATAL_ALERT_RECEIVED &&
+		tls_wire_ends_in_alert(&tls->wire, &alert)) {
+		fail(tls,
+			tls_peer_explain_alert(tls->session, tls->credentials, alert, &tls->error));
+		return;
+	}
 	tls_send_alert(tls, code);
 	if (tls->error.code == 0)
 		tls_peer_explain(tls->session, tls->credentials, code, &tls->error);

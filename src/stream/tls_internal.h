@@ -36,6 +36,13 @@ bool tls_allow_matches(const struct strlist *list, const char *dn);
 int tls_peer_verify(gnutls_session_t session, const struct tls_credentials *credentials,
 	const char *host, gnutls_alert_description_t *ret_alert, struct error *err);
 
+/* What a client without a certificate is told: the alert of its version. */
+gnutls_alert_description_t tls_peer_alert_without_certificate(gnutls_session_t session);
+
+/* What the other side's `alert` says; returns the negative errno. */
+int tls_peer_explain_alert(gnutls_session_t session, const struct tls_credentials *credentials,
+	gnutls_alert_description_t alert, struct error *err);
+
 /* Why a handshake or a session ended with the GnuTLS error `code`; returns the negative errno. */
 int tls_peer_explain(gnutls_session_t session, const struct tls_credentials *credentials, int code,
 	struct error *err);

@@ -94,6 +94,13 @@ static int check_allowed(gnutls_session_t session, const struct tls_credentials 
 	return r;
 }
 
+gnutls_alert_description_t tls_peer_alert_without_certificate(gnutls_session_t session)
+{
+	/* RFC 5246, 7.4.6; RFC 8446, 4.4.2.4 */
+	return gnutls_protocol_get_version(session) < GNUTLS_TLS1_3 ? GNUTLS_A_HANDSHAKE_FAILURE
+								    : GNUTLS_A_CERTIFICATE_REQUIRED;
+}
+
 int tls_peer_verify(gnutls_session_t session, const struct tls_credentials *credentials,
 	const char *host, gnutls_alert_description_t *ret_alert, struct error *err)
 {
@@ -108,7 +115,7 @@ int tls_peer_verify(gnutls_session_t session, const struct tls_credentials *cred
 		return 0;
 	int code = gnutls_certificate_verify_peers(session, wanted, host != NULL ? 2 : 1, &status);
 	if (code == GNUTLS_E_NO_CERTIFICATE_FOUND) {
-		*ret_alert = GNUTLS_A_CERTIFICATE_REQUIRED;
+		*ret_alert = tls_peer_alert_without_certificate(session);
 		return error_set(err, -EACCES, "it sent no certificate");
 	}
 	if (code < 0) {
@@ -140,14 +147,22 @@ static bool is_about_certificates(gnutls_alert_description_t alert)
 	}
 }
 
-static int explain_alert(
-	gnutls_session_t session, const struct tls_credentials *credentials, struct error *err)
+/* In TLS 1.2 the alert for a client without a certificate is one for many things. */
+static bool is_for_want_of_ours(gnutls_session_t session, const struct tls_credentials *credentials,
+	gnutls_alert_description_t alert)
 {
-	gnutls_alert_description_t alert = gnutls_alert_get(session);
+	return !credentials->is_server && !credentials->has_certificate &&
+	       alert == GNUTLS_A_HANDSHAKE_FAILURE &&
+	       gnutls_certificate_client_get_request_status(session) != 0;
+}
+
+int tls_peer_explain_alert(gnutls_session_t session, const struct tls_credentials *credentials,
+	gnutls_alert_description_t alert, struct error *err)
+{
 	const char *name = gnutls_alert_get_name(alert);
 	if (name == NULL)
 		name = "an alert that nobody knows";
-	if (!is_about_certificates(alert))
+	if (!is_about_certificates(alert) && !is_for_want_of_ours(session, credentials, alert))
 		return error_set(err, -EPROTO, "it ended TLS: %s", name);
 	if (!credentials->has_certificate)
 		return error_set(err, -EKEYREJECTED,
@@ -162,7 +177,7 @@ int tls_peer_explain(gnutls_session_t session, const struct tls_credentials *cre
 	switch (code) {
 	case GNUTLS_E_FATAL_ALERT_RECEIVED:
 	case GNUTLS_E_WARNING_ALERT_RECEIVED:
-		return explain_alert(session, credentials, err);
+		return tls_peer_explain_alert(session, credentials, gnutls_alert_get(session), err);
 	case GNUTLS_E_MEMORY_ERROR:
 		return error_set(err, -ENOMEM, "there is no memory for its TLS session");
 	case GNUTLS_E_NO_CERTIFICATE_FOUND:

@@ -26,6 +26,17 @@ static ssize_t push(gnutls_transport_ptr_t transport, const giovec_t *iov, int c
 	return -1;
 }
 
+static void remember(struct tls_wire *wire, const void *bytes, size_t n)
+{
+	size_t size = sizeof(wire->last);
+	if (n < size)
+		memmove(wire->last, wire->last + n, size - n);
+	else
+		bytes = (const char *)bytes + n - size;
+	n = n < size ? n : size;
+	memcpy(wire->last + size - n, bytes, n);
+}
+
 static ssize_t pull(gnutls_transport_ptr_t transport, void *bytes, size_t n)
 {
 	struct tls_wire *wire = transport;
@@ -37,7 +48,19 @@ static ssize_t pull(gnutls_transport_ptr_t transport, void *bytes, size_t n)
 	n = n < there ? n : there;
 	memcpy(bytes, wire->in + wire->in_at, n);
 	wire->in_at += n;
+	remember(wire, bytes, n);
 	return (ssize_t)n;
+}
+
+bool tls_wire_ends_in_alert(const struct tls_wire *wire, gnutls_alert_description_t *ret)
+{
+	enum { TYPE_ALERT = 21, VERSION_MAJOR = 3, LENGTH = 2, LEVEL_FATAL = 2 };
+	const unsigned char *last = wire->last;
+	if (last[0] != TYPE_ALERT || last[1] != VERSION_MAJOR || last[3] != 0 ||
+		last[4] != LENGTH || last[5] != LEVEL_FATAL)
+		return false;
+	*ret = (gnutls_alert_description_t)last[6];
+	return true;
 }
 
 void tls_wire_init(struct tls_wire *wire, struct stream *lower, gnutls_session_t session)

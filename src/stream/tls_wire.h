@@ -21,6 +21,9 @@ enum {
 	TLS_RECORD_ROOM = TLS_RECORD_BYTES + 2048 + 5 + 512,
 };
 
+/* A record that holds an alert and is not enciphered (RFC 8446, 5.1 and 6). */
+enum { TLS_ALERT_RECORD_BYTES = 7 };
+
 struct tls_wire {
 	struct stream *lower;
 	size_t in_at;
@@ -31,6 +34,7 @@ struct tls_wire {
 	int failure;    /* of the output: what is made from then on is thrown away */
 	uint64_t made;  /* bytes of TLS altogether */
 	uint64_t taken; /* of these, by the stream below */
+	unsigned char last[TLS_ALERT_RECORD_BYTES]; /* the bytes that GnuTLS has taken last */
 	char in[LAYER_CHUNK];
 	char out[TLS_RECORD_ROOM];
 };
@@ -43,6 +47,12 @@ int tls_wire_space(struct tls_wire *wire, struct iovec iov[STREAM_MAX_PARTS]);
 /* n bytes are there; 0: whatever is there is not wanted. */
 void tls_wire_received(struct tls_wire *wire, size_t n);
 bool tls_wire_has_input(const struct tls_wire *wire);
+
+/*
+ * Was the last that GnuTLS has taken a fatal alert in plain text? OpenSSL sends such a one in TLS
+ * 1.3, where GnuTLS expects a cipher, and takes it for a forgery.
+ */
+bool tls_wire_ends_in_alert(const struct tls_wire *wire, gnutls_alert_description_t *ret);
 
 /* Hands on what was made, as far as the stream below takes it; its `writable` asks for the rest. */
 void tls_wire_flush(struct tls_wire *wire);
