@@ -105,7 +105,7 @@ struct chardev_device;
  * close its own device and others.
  */
 struct chardev_device_events {
-	size_t size; /* sizeof(struct chardev_device_events) */
+	size_t size; /* sizeof(struct chardev_device_events), as the caller knows it */
 	/* Host input may wait: chardev_device_read() until it returns 0. */
 	void (*on_input)(struct chardev_device *device, void *user);
 	/* After a chardev_device_write() that took less than offered: there may be room again. */
@@ -166,6 +166,7 @@ int chardev_device_send_break(struct chardev_device *device);
 
 /* What the guest has set its port to; 0: not said. */
 struct chardev_line {
+	size_t size;    /* sizeof(struct chardev_line) */
 	unsigned speed; /* bits per second */
 	unsigned bits;  /* 5 to 8 */
 	char parity;    /* 'N', 'E', 'O', 'M' (mark) or 'S' (space) */

@@ -96,7 +96,7 @@ static bool welcome(struct socket_peers *peers, const char *name)
 	struct listener *listener = of_peers(peers);
 	char reason[PEER_REASON_SIZE];
 	if (!has_room(listener))
-		socket_peers_end_dead(peers);
+		socket_peers_end_dead(peers, clients_max(listener));
 	if (has_room(listener))
 		return true;
 	snprintf(reason, sizeof(reason),

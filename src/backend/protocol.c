@@ -3,6 +3,8 @@
 
 #include "stream/tls_credentials.h"
 
+#include <errno.h>
+
 static bool wants_tls(const struct protocol *protocol)
 {
 	for (int i = 0; protocol->layers[i] != NULL; i++)
@@ -30,10 +32,8 @@ int protocol_init(struct protocol *protocol, const struct layer_type *const *lay
 		protocol->layers[i] = layers[i];
 	if (!wants_tls(protocol))
 		return 0;
-	int rc = load(protocol, &protocol->tls, err);
-	if (rc == 0)
-		protocol->stamp = tls_credentials_stamp(protocol->tls);
-	return rc;
+	/* Read at the next connection once more, if they may have changed while they were read. */
+	return load(protocol, &protocol->tls, err);
 }
 
 void protocol_fini(struct protocol *protocol)
@@ -47,8 +47,10 @@ int protocol_refresh(struct protocol *protocol, struct error *err)
 	uint64_t stamp = protocol->tls != NULL ? tls_credentials_stamp(protocol->tls) : 0;
 	if (protocol->tls == NULL || stamp == protocol->stamp)
 		return 0;
-	protocol->stamp = stamp;
 	int rc = load(protocol, &fresh, err);
+	/* What was short may be there for the next connection, without a file being changed. */
+	if (rc != -EMFILE && rc != -ENFILE && rc != -ENOMEM)
+		protocol->stamp = stamp;
 	if (rc < 0)
 		return rc;
 	tls_credentials_unref(protocol->tls);

@@ -18,7 +18,8 @@ struct protocol {
 	const char *host; /* the server's name, as a client */
 	const struct backend_params *params;
 	struct tls_credentials *tls; /* NULL without TLS */
-	uint64_t stamp;              /* of their files when they were last read, or tried to be */
+	uint64_t stamp; /* of their files when they were last read anew, or tried to be; 0: not yet
+			 */
 };
 
 /*

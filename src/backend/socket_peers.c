@@ -197,12 +197,14 @@ static bool is_dead(int fd)
 	       unread == 0;
 }
 
-void socket_peers_end_dead(struct socket_peers *peers)
+void socket_peers_end_dead(struct socket_peers *peers, unsigned max)
 {
 	if (peers->kind != FD_STREAM_TCP)
 		return;
 	list_for_each(node, &peers->list) {
 		struct socket_peer *peer = container_of(node, struct socket_peer, link);
+		if (peers->ending >= max)
+			return;
 		if (!peer->joined || peer->ending || peer->top->closing || !is_dead(peer->fd))
 			continue;
 		shutdown(peer->fd, SHUT_RDWR);

@@ -70,8 +70,9 @@ void socket_peers_close_unready(struct socket_peers *peers);
 /*
  * Ends the connections that only look alive, so that others find room: TCP peers that have closed
  * their side (a close and a half-close look the same) with all their input read, and those that
- * vanished with output on its way. Their streams end by themselves soon after.
+ * vanished with output on its way. Their streams end by themselves soon after, unless the guest
+ * does not take what they have typed: so at most `max` may be ending at once.
  */
-void socket_peers_end_dead(struct socket_peers *peers);
+void socket_peers_end_dead(struct socket_peers *peers, unsigned max);
 
 #endif

@@ -177,7 +177,8 @@ static int send_signal(struct stream *stream, const struct stream_signal *signal
 	ts->control = *signal;
 	int r = loop_job_submit(&ts->control_job, ts->loop, control_line, on_controlled);
 	ts->controlling = r == 0;
-	return r;
+	return r == 0 ? 0 : -ENOMEM; /* no thread, whatever the errno: nothing tells when there is
+					one */
 }
 
 static void close_stream(struct stream *stream)

@@ -131,9 +131,14 @@ static void on_changed(void *user, struct device *device)
 	report_changed(&((struct run *)user)->report, device);
 }
 
+static void on_trouble(void *user, const struct device_config *config, const char *reason)
+{
+	report_trouble(&((struct run *)user)->report, config, reason);
+}
+
 static void on_ending(void *user, struct device *device)
 {
-	report_losses(device);
+	report_losses(&((struct run *)user)->report, device);
 }
 
 static void on_closed(void *user)
@@ -146,6 +151,7 @@ static void on_closed(void *user)
 static const struct active_listener active_listener = {
 	.guest_break = on_guest_break,
 	.changed = on_changed,
+	.trouble = on_trouble,
 	.ending = on_ending,
 	.closed = on_closed,
 };

@@ -11,6 +11,7 @@
 
 struct member {
 	struct active_domain *active;
+	const struct device_config *config;
 	struct device *device; /* NULL once closed */
 	uint64_t facts;        /* what live.xml says of it, as a hash */
 	bool changed;          /* since live.xml was last looked at */
@@ -159,6 +160,14 @@ static void on_end_task(struct loop_task *task)
 		listener->closed(user);
 }
 
+static void on_trouble(void *user, const char *reason)
+{
+	struct member *member = user;
+	struct active_domain *active = member->active;
+	if (!active->orphan)
+		active->listener->trouble(active->user, member->config, reason);
+}
+
 static void on_ending(void *user)
 {
 	struct member *member = user;
@@ -179,6 +188,7 @@ static void on_closed(void *user)
 static const struct device_listener member_listener = {
 	.guest_break = on_guest_break,
 	.changed = on_changed,
+	.trouble = on_trouble,
 	.ending = on_ending,
 	.closed = on_closed,
 	.orphaned = on_closed,
@@ -190,18 +200,29 @@ static int open_state(struct active_domain *active, struct error *err)
 {
 	const struct domain *domain = document_domain(active->document);
 	char path[RUNTIME_PATH_SIZE];
+	if (runtime_path(&active->runtime, "state", path, sizeof(path)) < 0)
+		return error_set(err, -ENAMETOOLONG,
+			"the runtime directory %s has too long a name; give a shorter one",
+			active->runtime.dir);
+	/* Room for all of this document's beside all that is there: nothing is freed yet. */
+	int code = state_open(&active->state, path, 2 * domain->device_count, err);
+	if (code == 0)
+		active->found = state_is_continued(&active->state);
+	return code;
+}
+
+/* What an earlier process served and this document does not have any more. */
+static int forget_old_slots(struct active_domain *active, struct error *err)
+{
+	const struct domain *domain = document_domain(active->document);
 	const char **aliases = calloc(domain->device_count + 1, sizeof(*aliases));
-	if (aliases == NULL || runtime_path(&active->runtime, "state", path, sizeof(path)) < 0) {
-		free(aliases);
+	if (aliases == NULL)
 		return error_set(err, -ENOMEM, "out of memory");
-	}
 	for (size_t i = 0; i < domain->device_count; i++)
 		aliases[i] = domain->devices[i].alias;
-	int code = state_open(&active->state, path, domain->device_count, err);
-	if (code == 0)
-		state_keep_only(&active->state, aliases, domain->device_count);
+	state_keep_only(&active->state, aliases, domain->device_count);
 	free(aliases);
-	return code;
+	return 0;
 }
 
 static int open_member(
@@ -219,10 +240,10 @@ static int open_member(
 		.user = member,
 	};
 	member->active = active;
+	member->config = config;
 	member->slot = state_slot_for(&active->state, config->alias, &member->found);
 	if (member->slot == NULL)
 		return error_set(err, -ENOSPC, "%s: no room in the state file", config->alias);
-	active->found |= member->found;
 	params.slot = member->slot;
 	params.slot_found = member->found;
 	active->open_count++;
@@ -252,6 +273,8 @@ static int open_all(struct active_domain *active, struct error *err)
 		code = open_state(active, err);
 	if (code == 0)
 		code = open_members(active, err);
+	if (code == 0)
+		code = forget_old_slots(active, err);
 	if (code == 0)
 		code = write_live(active, err);
 	for (size_t i = 0; i < active->count; i++)

@@ -18,6 +18,8 @@ struct active_listener {
 	bool (*guest_break)(void *user, struct device *device);
 	/* A device's state changed, or its paths did: then live.xml has been written anew. */
 	void (*changed)(void *user, struct device *device);
+	/* Something went wrong with a device: every time; see device.h. */
+	void (*trouble)(void *user, const struct device_config *config, const char *reason);
 	/* After active_domain_close(), for each device: the last moment for device_status(). */
 	void (*ending)(void *user, struct device *device);
 	void (*closed)(void *user);

@@ -23,6 +23,8 @@ void device_note_error(struct device *device, const char *who, const char *reaso
 	device->errors++;
 	snprintf(device->last_error, sizeof(device->last_error), "%s%s%s", who != NULL ? who : "",
 		who != NULL ? ": " : "", reason);
+	if (!device->orphan && device->params.listener->trouble != NULL)
+		device->params.listener->trouble(device->params.user, device->last_error);
 	device_changed(device);
 }
 

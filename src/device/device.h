@@ -34,6 +34,11 @@ struct device_listener {
 	/* The backend's or the VMM's state changed: the live document may have. NULL: not told. */
 	void (*changed)(void *user);
 	/*
+	 * Something went wrong, counted in the status's errors: every time, where `changed` may
+	 * come once for many. One sentence. Nothing of the device may be called. NULL: not told.
+	 */
+	void (*trouble)(void *user, const char *reason);
+	/*
 	 * The last moment for device_status(): nobody gets or gives anything any more, and what did
 	 * not reach its reader or the guest is counted. NULL: not told.
 	 */

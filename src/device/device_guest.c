@@ -227,11 +227,21 @@ static void on_received(void *consumer, size_t n)
 		device_close_step(device);
 }
 
+/* What is not said stays as it was. */
+static void merge_line(struct stream_line *line, const struct stream_line *said)
+{
+	line->speed = said->speed != 0 ? said->speed : line->speed;
+	line->bits = said->bits != 0 ? said->bits : line->bits;
+	line->parity = said->parity != STREAM_PARITY_UNSAID ? said->parity : line->parity;
+	line->stop = said->stop != STREAM_STOP_UNSAID ? said->stop : line->stop;
+	line->flow = said->flow != STREAM_FLOW_UNSAID ? said->flow : line->flow;
+}
+
 static void on_signalled(void *consumer, const struct stream_signal *signal)
 {
 	struct device *device = consumer;
 	if (signal->type == STREAM_SIGNAL_LINE)
-		device->line = signal->u.line;
+		merge_line(&device->line, &signal->u.line);
 	if (marks_add(&device->marks, device->history.head, signal) < 0)
 		device_note_error(device, "guest port", "no memory for a BREAK or line settings");
 	device_pump_peers(device);

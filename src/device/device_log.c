@@ -10,6 +10,7 @@
 #include "util/fd.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -38,8 +39,11 @@ static void on_stream_closed(struct stream *stream)
 /* Notes that the file, `size` bytes long, has everything before `offset`. */
 static void note_position(struct device *device, uint64_t offset, uint64_t size)
 {
-	device->params.slot->log_base = offset - size;
-	device->params.slot->log_at = offset;
+	struct state_slot *slot = device->params.slot;
+	/* In this order: a kill in between must not make an old size look like a cut. */
+	slot->log_at = offset;
+	atomic_signal_fence(memory_order_seq_cst);
+	slot->log_base = offset - size;
 }
 
 /*
@@ -51,7 +55,7 @@ static uint64_t first_offset(const struct device *device, uint64_t size)
 {
 	const struct state_slot *slot = device->params.slot;
 	uint64_t offset = slot->log_base + size;
-	if (size < slot->log_at - slot->log_base)
+	if (slot->log_at != 0 && size < slot->log_at - slot->log_base)
 		offset = slot->log_at;
 	if (!device->params.slot_found || offset > device->history.head)
 		return device->history.head;

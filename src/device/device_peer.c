@@ -339,8 +339,9 @@ void device_add_peer(struct device *device, struct stream *stream, const struct 
 	device->connects++;
 	if (!peer->no_input)
 		stream_read_start(stream);
+	/* Where nothing is said, it says nothing. */
 	const struct stream_signal line = {.type = STREAM_SIGNAL_LINE, .u.line = device->line};
-	if (device->line.speed != 0)
+	if (device->marks.count != 0)
 		stream_signal(stream, &line);
 	pump(peer);
 	update_delivered(device);

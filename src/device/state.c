@@ -124,6 +124,14 @@ static void slot_name(const char *alias, char ret[STATE_ALIAS_SIZE])
 	snprintf(ret, STATE_ALIAS_SIZE, "%.30s-%016" PRIx64, alias, hash_text(HASH_INIT, alias));
 }
 
+bool state_is_continued(const struct state *state)
+{
+	for (size_t i = 0; i < state->slot_count; i++)
+		if (state->slots[i].alias[0] != '\0')
+			return true;
+	return false;
+}
+
 void state_keep_only(struct state *state, const char *const *aliases, size_t count)
 {
 	for (size_t i = 0; i < state->slot_count; i++) {

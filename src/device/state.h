@@ -28,10 +28,11 @@ struct state_slot {
 	uint64_t delivered; /* the furthest offset that any backend peer took */
 	uint64_t capacity;  /* of the ring, as allocated */
 	uint64_t log_base;  /* history offset minus log size: where the raw log goes on */
-	uint64_t log_at;    /* the history offset up to which the log was last seen to be written */
 	uint32_t intent;    /* bytes about to be read at head; 0: none */
 	uint8_t witness;    /* the first of them */
-	uint8_t reserved[27];
+	uint8_t reserved[3];
+	uint64_t log_at; /* the log was seen to be written up to this history offset; 0: unknown */
+	uint8_t more[24];
 };
 
 _Static_assert(sizeof(struct state_slot) == 128, "the state file's format is 128-byte slots");
@@ -46,6 +47,9 @@ struct state {
 /* `path` NULL: anonymous. An existing file of this version is taken over, another is refused. */
 int state_open(struct state *state, const char *path, size_t slot_count, struct error *err);
 void state_close(struct state *state);
+
+/* Whether an earlier process left any device's slot. */
+bool state_is_continued(const struct state *state);
 
 /* Frees the slots of devices that the domain no longer has. */
 void state_keep_only(struct state *state, const char *const *aliases, size_t count);

@@ -115,8 +115,9 @@ static void on_watch(struct loop_watch *watch, uint32_t mask, const char *name)
 /* ---- bytes ----------------------------------------------------------------------------------- */
 
 /*
- * What the VMM has made of its terminal is what its guest has made of its port, but for the framing:
- * a pty keeps the speed and the stop bits, and has eight bits and no parity whatever it is told.
+ * What the VMM has made of its terminal is what its guest has made of its port, but for the
+ * framing: a pty keeps the speed and the stop bits, and has eight bits and no parity whatever it is
+ * told.
  */
 static void tell_settings(struct pty_port *port)
 {

@@ -205,17 +205,19 @@ int chardev_device_open(struct chardev_engine *engine, const struct chardev_doma
 {
 	struct error err = {0};
 	struct chardev_device *device = NULL;
-	if (events != NULL && events->size != sizeof(*events)) {
+	/* An older caller's is shorter: what it does not know is not told. */
+	size_t first_size = offsetof(struct chardev_device_events, on_window);
+	if (events != NULL && (events->size < first_size || events->size > sizeof(*events))) {
 		error_set(&err, -EINVAL,
-			"the events' size is %zu, and this library knows %zu: set it to "
+			"the events' size is %zu, and this library knows %zu to %zu: set it to "
 			"sizeof(struct chardev_device_events)",
-			events->size, sizeof(*events));
+			events->size, first_size, sizeof(*events));
 		return library_error(&err, error);
 	}
 	int code = open_device(engine, domain, alias, runtime_dir, &device, &err);
 	if (code == 0) {
 		if (events != NULL)
-			device->events = *events;
+			memcpy(&device->events, events, events->size);
 		device->user = user;
 		guest_process_listen(device_guest_port(device->device), &process_events, device);
 		*ret_device = device;
@@ -282,7 +284,7 @@ int chardev_device_set_line(struct chardev_device *device, const struct chardev_
 	enum stream_parity parity = STREAM_PARITY_UNSAID;
 	while (parity < STREAM_PARITY_COUNT && parities[parity] != line->parity)
 		parity++;
-	if (parity == STREAM_PARITY_COUNT || line->stop > 2 ||
+	if (line->size != sizeof(*line) || parity == STREAM_PARITY_COUNT || line->stop > 2 ||
 		(line->bits != 0 && (line->bits < 5 || line->bits > 8)))
 		return -EINVAL;
 	const struct stream_signal signal = {

@@ -106,8 +106,9 @@ static void flush(struct telnet *telnet)
 
 static void tell_writable(struct telnet *telnet)
 {
-	if (!telnet->want_writable || telnet->wire.end > 0 || telnet->port.suspended ||
-		telnet->output_failure != 0)
+	bool is_dead = telnet->output_failure != 0; /* which the next write is told */
+	if (!telnet->want_writable || telnet->told_gone ||
+		(!is_dead && (telnet->wire.end > 0 || telnet->port.suspended)))
 		return;
 	telnet->want_writable = false;
 	telnet->layer.base.sink->writable(telnet->layer.base.consumer);

@@ -9,6 +9,10 @@
  * An end of the stream below without TLS's own (close_notify) is an end of input like any other:
  * real programs leave so. Whoever can cut a connection can thus cut its bytes short, as with TCP.
  *
+ * TLS's own end is answered, for programs wait for it (RFC 5246, 7.2.1 demands it): by a client at
+ * once, by a server when its output has been quiet for a moment, so that who ends its input first
+ * still gets what that led to. With the answer both directions are over.
+ *
  * There is no renegotiation, no resumption and no early data: sessions are few and long.
  */
 #include "stream/tls_layer.h"
@@ -17,7 +21,10 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { HANDSHAKE_MS = 10 * 1000 };
+enum {
+	HANDSHAKE_MS = 10 * 1000,
+	QUIET_MS = 1000, /* without output, after the other side's end */
+};
 
 static struct tls *of(struct stream *stream)
 {
@@ -74,6 +81,34 @@ static void end_input(struct tls *tls)
 	tls_wire_received(&tls->wire, 0);
 }
 
+static void on_close_notify(struct tls *tls)
+{
+	tls->notified = true;
+	end_input(tls);
+}
+
+/* Says our end as well, if there is room for it. */
+static void say_end(struct tls *tls)
+{
+	if (!tls_wire_is_flushed(&tls->wire))
+		return;
+	gnutls_bye(tls->session, GNUTLS_SHUT_WR);
+	tls_wire_flush(&tls->wire);
+}
+
+static void answer_end(struct tls *tls)
+{
+	say_end(tls);
+	tls_end(tls);
+	sink_of(tls)->gone(consumer_of(tls), 0, 0);
+}
+
+static void await_quiet(struct tls *tls)
+{
+	tls->wrote = false;
+	loop_timer_start(&tls->deadline, QUIET_MS);
+}
+
 /* Into the space given; the second part is only for what GnuTLS has deciphered already. */
 static void receive(struct tls *tls, const struct iovec *iov, int parts)
 {
@@ -86,7 +121,7 @@ static void receive(struct tls *tls, const struct iovec *iov, int parts)
 	if (n > 0)
 		sink_of(tls)->received(consumer_of(tls), (size_t)n);
 	else if (n == 0)
-		end_input(tls);
+		on_close_notify(tls);
 	else if (gnutls_error_is_fatal((int)n) || n == GNUTLS_E_REHANDSHAKE)
 		end_session(tls, (int)n);
 }
@@ -97,7 +132,15 @@ static void tell_end(struct tls *tls)
 		end_input(tls);
 	if (tls->input_over && !tls->told_end) {
 		tls->told_end = true;
+		if (tls->notified)
+			await_quiet(tls);
 		sink_of(tls)->end_of_input(consumer_of(tls));
+		if (is_closing(tls))
+			return;
+		if (tls->notified && !tls->layer.params.is_server && !tls->lower_gone) {
+			answer_end(tls);
+			return;
+		}
 	}
 	if (tls->lower_gone && !is_closing(tls)) {
 		tls_end(tls);
@@ -159,10 +202,8 @@ static void on_deadline_closed(struct loop_timer *timer)
 static void finish_close(struct tls *tls)
 {
 	tls->lingering = false;
-	if (tls->state == TLS_OPEN && tls_wire_is_flushed(&tls->wire)) {
-		gnutls_bye(tls->session, GNUTLS_SHUT_WR);
-		tls_wire_flush(&tls->wire);
-	}
+	if (tls->state == TLS_OPEN)
+		say_end(tls);
 	loop_timer_close(&tls->deadline, on_deadline_closed);
 }
 
@@ -191,8 +232,13 @@ static void on_deadline(struct loop_timer *timer)
 	struct tls *tls = container_of(timer, struct tls, deadline);
 	if (is_closing(tls))
 		finish_close(tls);
-	else
+	else if (tls->state == TLS_HANDSHAKE)
 		tls_handshake_expire(tls);
+	else if (tls->wrote)
+		await_quiet(tls);
+	else if (tls_wire_is_flushed(&tls->wire))
+		answer_end(tls);
+	/* Else it does not read, and begins anew when it does. */
 }
 
 /* ---- what the stream below tells ------------------------------------------------------------- */
@@ -232,6 +278,8 @@ static void lower_writable(void *consumer)
 		tls_handshake_step(tls);
 	} else if (tls->state == TLS_OPEN && tls->want_writable &&
 		   tls_wire_is_flushed(&tls->wire)) {
+		if (tls->notified)
+			await_quiet(tls);
 		tls->want_writable = false;
 		sink_of(tls)->writable(consumer_of(tls));
 	}
@@ -255,6 +303,11 @@ static void on_lower_end(struct tls *tls)
 		tls_handshake_cut(tls);
 	else
 		deliver(tls);
+	/* `gone` may wait for input that nobody takes; who waits to write need not. */
+	if (tls->lower_gone && tls->state == TLS_OPEN && !is_closing(tls) && tls->want_writable) {
+		tls->want_writable = false;
+		sink_of(tls)->writable(consumer_of(tls));
+	}
 }
 
 static void lower_end_of_input(void *consumer)
@@ -337,6 +390,7 @@ static ssize_t write_some(struct stream *stream, const struct iovec *iov, int co
 		failure = send_part(tls, &iov[i], &taken);
 	if (failure != 0 && taken == 0)
 		return failure;
+	tls->wrote |= taken > 0;
 	tls->want_writable = taken < iov_total(iov, count);
 	return (ssize_t)taken;
 }

@@ -111,6 +111,8 @@ static void shake(struct tls *tls)
 		fail_with(tls, code);
 	} else if (tls->lower_ended || tls->lower_gone) {
 		tls_handshake_cut(tls);
+	} else {
+		stream_read_start(tls->layer.lower); /* it may have stopped while output waited */
 	}
 }
 

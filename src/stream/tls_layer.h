@@ -17,7 +17,8 @@ struct tls {
 	enum tls_state state;
 	gnutls_session_t session;
 	struct tls_credentials *credentials;
-	struct loop_timer deadline; /* of the handshake; of the last record after the close */
+	struct loop_timer deadline; /* of the handshake; of quiet after the other side's end; of the
+				       last record after the close */
 	bool lingering;             /* closed, and the last record is not gone yet */
 	struct loop_task task;      /* the first step of the handshake; later: deliver */
 	bool heard;                 /* anything at all came */
@@ -25,6 +26,8 @@ struct tls {
 	bool want_writable;
 	bool input_over; /* nothing more will be delivered */
 	bool told_end;
+	bool notified; /* the other side has said its end in TLS (close_notify) */
+	bool wrote;    /* since the deadline began that its answer waits for */
 	bool lower_ended;
 	bool lower_gone;
 	int lower_reason;

@@ -369,7 +369,7 @@ def test_a_server_that_wants_a_certificate_that_we_lack_is_told_of(kit, serve, l
     assert caught.value.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE"
     # In TLS 1.2 it may mean anything (RFC 5246, 7.4.6).
     served.told_unusable(name_of(listening), {
-        "1.2": "(it ended TLS|it refused us, who have no %s/client-cert.pem): Handshake failed",
+        "1.2": "it refused us, who have no %s/client-cert.pem: Handshake failed",
         "1.3": "(it refused us, who have no %s/client-cert.pem): Certificate is required",
     }[version] % re.escape(directory))
     # A server that does not ask has us as we are.
@@ -559,7 +559,7 @@ def test_rubbish_is_refused_at_once(serve, trial):
     sock = served.connect()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
-    served.told("(127.0.0.1:[0-9]+|an unknown address) was refused: "
+    served.told("127.0.0.1:[0-9]+ was refused: "
                 "the connection broke during TLS's handshake: Connection reset by peer")
     assert time.monotonic() - began < HANDSHAKE_SECONDS
     served.serves(served.client(trial_client(trial)))
@@ -775,7 +775,7 @@ def test_who_writes_and_ends_is_heard_to_the_end(kit, serve, trial, version, whe
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_who_ends_only_its_output_goes_on_reading(serve, trial, version):
-    """close_notify ends one direction (RFC 8446, 6.1); the other ends with ours."""
+    """close_notify ends one direction (RFC 8446, 6.1); the other with ours, when all has been quiet for a moment."""
     served = serve(tcp_server(trial))
     client = served.client(trial_client(trial, version))
     client.write(stream(6, 100000))
@@ -783,8 +783,8 @@ def test_who_ends_only_its_output_goes_on_reading(serve, trial, version):
     assert served.vmm.read_exactly(100000) == stream(6, 100000)
     served.vmm.write(stream(7, 20000))
     assert client.read_exactly(20000) == stream(7, 20000)
-    served.stop()
     assert client.read_to_end() == b""
+    served.serves(served.client(trial_client(trial, version)))
 
 
 def test_our_client_hears_its_server_to_the_end(serve, listening, authority, own):
