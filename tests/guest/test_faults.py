@@ -316,14 +316,15 @@ def test_what_is_taken_or_missing_is_one_sentence(kit, busy):
     client.close()
 
 
-def test_a_start_that_fails_leaves_a_killed_run_s_guest_its_ports(kit, busy):
+@pytest.mark.parametrize("refused_devices", ["{old}<serial type='pty'/>{taken}", "{taken}{old}", "{taken}"])
+def test_a_start_that_fails_leaves_a_killed_run_s_guest_its_ports(kit, busy, refused_devices):
     """The VMM of a run that was killed lives on; a start that is refused must not cost it its host side."""
-    log = kit.path("serial0.log")
-    serial0 = "<serial type='null'><log file='%s'/></serial>" % log
-    domain = Domain(kit, serial0)
+    log = kit.path("old.log")
+    old = "<serial type='null'><alias name='ua-old'/><log file='%s'/></serial>" % log
+    domain = Domain(kit, old)
     process = domain.serve()
     # As QEMU does, which so keeps what nobody has read yet.
-    vmm = Peer(os.open(domain.runtime_path("serial0.out"), os.O_RDWR | os.O_CLOEXEC))
+    vmm = Peer(os.open(domain.runtime_path("ua-old.out"), os.O_RDWR | os.O_CLOEXEC))
     vmm.write(b"before ")
     wait_size(log, 7)
     process.signal(signal.SIGKILL)
@@ -331,7 +332,8 @@ def test_a_start_that_fails_leaves_a_killed_run_s_guest_its_ports(kit, busy):
     vmm.write(b"between ")
     left = listing(domain.runtime)
 
-    refused = Domain(kit, serial0 + busy.fill("<serial type='pty'/>" + TAKEN[0][0]), directory=domain.base)
+    devices = refused_devices.format(old=old, taken=busy.fill(TAKEN[0][0]))
+    refused = Domain(kit, devices, directory=domain.base)
     again = refused.start()
     assert again.wait() == 1
     assert busy.fill(TAKEN[0][1]) in again.log()
@@ -339,7 +341,7 @@ def test_a_start_that_fails_leaves_a_killed_run_s_guest_its_ports(kit, busy):
     assert set(listing(domain.runtime)) == set(left) - {domain.runtime_path("lock")}
     vmm.write(b"and after")
 
-    domain = Domain(kit, serial0, directory=domain.base)
+    domain = Domain(kit, old, directory=domain.base)
     process = domain.serve()
     wait_size(log, len(b"before between and after"))
     with open(log, "rb") as f:

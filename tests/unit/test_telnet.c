@@ -605,6 +605,29 @@ static void a_paused_reader_keeps_what_a_peer_left(void **state)
 	recorder_detach(&one.rec);
 }
 
+/* Who holds up a guest that takes no input must not do so for ever because it has typed. */
+static void who_waits_to_write_hears_that_the_peer_is_gone(void **state)
+{
+	static char much[1024 * 1024];
+	int peer = begin_raw(SERVER);
+	one.rec.paused = true;
+	recorder_read_start(&one.rec);
+	fd_write_all(peer, LITERAL("hello"));
+	settle();
+	while (recorder_write(&one.rec, much, sizeof(much)) != 0)
+		settle();
+	int before = one.rec.count[RECORDER_WRITABLE];
+	close(peer);
+	recorder_wait(&one.rec, one.rec.count[RECORDER_WRITABLE] > before);
+	assert_int_equal(one.rec.count[RECORDER_GONE], 0);
+	assert_true(recorder_write(&one.rec, much, sizeof(much)) < 0);
+	one.rec.paused = false;
+	recorder_read_start(&one.rec);
+	recorder_wait(&one.rec, one.rec.count[RECORDER_GONE] == 1);
+	expect_input(&one, "hello", 5);
+	recorder_detach(&one.rec);
+}
+
 /* Requests that nobody hears the answers to do not keep the bytes behind them. */
 static void a_peer_that_left_after_a_flood(void **state)
 {
@@ -856,6 +879,7 @@ int main(int argc, char **argv)
 		telnet_test(what_is_borrowed_is_left_alone),
 		telnet_test(half_close_leaves_output),
 		telnet_test(a_paused_reader_keeps_what_a_peer_left),
+		telnet_test(who_waits_to_write_hears_that_the_peer_is_gone),
 		telnet_test(a_peer_that_left_after_a_flood),
 		telnet_test(staged_output_is_unsent),
 		telnet_test(a_closed_layer_sends_what_is_staged),

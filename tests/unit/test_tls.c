@@ -248,6 +248,28 @@ static void a_close_is_an_orderly_end(void **state)
 	tls_side_end(&server);
 }
 
+/* Who holds up a guest that takes no input must not do so for ever because it has typed. */
+static void who_waits_to_write_hears_that_the_peer_is_gone(void **state)
+{
+	begin();
+	server.recorder.paused = true;
+	recorder_read_start(&server.recorder);
+	assert_int_equal(recorder_write(&client.recorder, "hello", 5), 5);
+	settle();
+	while (recorder_write(&server.recorder, bytes, sizeof(bytes)) != 0)
+		;
+	int before = server.recorder.count[RECORDER_WRITABLE];
+	tls_side_end(&client);
+	recorder_wait(&server.recorder, server.recorder.count[RECORDER_WRITABLE] > before);
+	assert_int_equal(server.recorder.count[RECORDER_GONE], 0);
+	assert_true(recorder_write(&server.recorder, "x", 1) < 0);
+	server.recorder.paused = false;
+	recorder_read_start(&server.recorder);
+	recorder_wait(&server.recorder, server.recorder.count[RECORDER_GONE] == 1);
+	assert_int_equal(server.recorder.length, 5);
+	tls_side_end(&server);
+}
+
 /* The input that a paused consumer has not read yet comes before the end. */
 static void a_paused_consumer_loses_nothing(void **state)
 {
@@ -716,6 +738,7 @@ int main(void)
 		tls_test(idle_sessions_cause_no_wakeups),
 		tls_test(a_break_cannot_be_carried),
 		tls_test(a_close_is_an_orderly_end),
+		tls_test(who_waits_to_write_hears_that_the_peer_is_gone),
 		tls_test(a_paused_consumer_loses_nothing),
 		tls_test(half_close_leaves_output),
 		tls_test(bytes_after_the_end_are_ignored),
