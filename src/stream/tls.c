@@ -305,6 +305,7 @@ static void on_lower_end(struct tls *tls)
 		deliver(tls);
 	/* `gone` may wait for input that nobody takes; who waits to write need not. */
 	if (tls->lower_gone && tls->state == TLS_OPEN && !is_closing(tls) && tls->want_writable) {
+		tls_wire_flush(&tls->wire); /* fails, as the next write then does */
 		tls->want_writable = false;
 		sink_of(tls)->writable(consumer_of(tls));
 	}

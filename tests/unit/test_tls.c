@@ -6,6 +6,7 @@
 #include "util/fd.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -248,28 +249,6 @@ static void a_close_is_an_orderly_end(void **state)
 	tls_side_end(&server);
 }
 
-/* Who holds up a guest that takes no input must not do so for ever because it has typed. */
-static void who_waits_to_write_hears_that_the_peer_is_gone(void **state)
-{
-	begin();
-	server.recorder.paused = true;
-	recorder_read_start(&server.recorder);
-	assert_int_equal(recorder_write(&client.recorder, "hello", 5), 5);
-	settle();
-	while (recorder_write(&server.recorder, bytes, sizeof(bytes)) != 0)
-		;
-	int before = server.recorder.count[RECORDER_WRITABLE];
-	tls_side_end(&client);
-	recorder_wait(&server.recorder, server.recorder.count[RECORDER_WRITABLE] > before);
-	assert_int_equal(server.recorder.count[RECORDER_GONE], 0);
-	assert_true(recorder_write(&server.recorder, "x", 1) < 0);
-	server.recorder.paused = false;
-	recorder_read_start(&server.recorder);
-	recorder_wait(&server.recorder, server.recorder.count[RECORDER_GONE] == 1);
-	assert_int_equal(server.recorder.length, 5);
-	tls_side_end(&server);
-}
-
 /* The input that a paused consumer has not read yet comes before the end. */
 static void a_paused_consumer_loses_nothing(void **state)
 {
@@ -428,6 +407,44 @@ static void what_did_not_arrive_is_known(void **state)
 		tls_sent_add(&sent, i * 23, (i + 1) * 23, 1);
 	for (uint64_t i = 0; i < 100000; i += 77)
 		assert_in_range(tls_sent_missing(&sent, i * 23), 100000 - i, 100000 - i);
+}
+
+static void begin_tcp(int fds[2])
+{
+	tcp_pair(fds);
+	tls_side_begin(&server, loop, fds[0], tls_files_load(files.server, true, NULL), NULL, 0);
+	tls_side_begin(
+		&client, loop, fds[1], tls_files_load(files.client, false, NULL), "localhost", 0);
+	tls_side_wait(&server);
+	tls_side_wait(&client);
+	settle();
+}
+
+/* Who holds up a guest that takes no input must not do so for ever because it has typed. */
+static void who_waits_to_write_hears_that_the_peer_is_gone(void **state)
+{
+	int fds[2];
+	begin_tcp(fds);
+	server.recorder.paused = true;
+	recorder_read_start(&server.recorder);
+	assert_int_equal(recorder_write(&client.recorder, "hello", 5), 5);
+	settle();
+	while (recorder_write(&server.recorder, bytes, sizeof(bytes)) != 0)
+		settle();
+	int before = server.recorder.count[RECORDER_WRITABLE];
+	/* With unread bytes, and without a word of TLS: a reset. */
+	int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+	assert_int_equal(dup3(nowhere, fds[1], O_CLOEXEC), fds[1]);
+	close(nowhere);
+	recorder_wait(&server.recorder, server.recorder.count[RECORDER_WRITABLE] > before);
+	assert_int_equal(server.recorder.count[RECORDER_GONE], 0);
+	assert_true(recorder_write(&server.recorder, "x", 1) < 0);
+	server.recorder.paused = false;
+	recorder_read_start(&server.recorder);
+	recorder_wait(&server.recorder, server.recorder.count[RECORDER_GONE] == 1);
+	assert_int_equal(server.recorder.length, 5);
+	tls_side_end(&server);
+	tls_side_end(&client);
 }
 
 /* A TCP peer that resets the connection with most of what was sent unread by its kernel. */
