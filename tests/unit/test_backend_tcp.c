@@ -303,6 +303,32 @@ static void a_client_too_many_is_refused(void **state)
 	fake_fini(&device);
 }
 
+/* Peers that are ended, but whose device does not let go of them (a guest that takes no input). */
+static void those_that_only_look_alive_are_bounded(void **state)
+{
+	struct fake_device device;
+	struct backend_description text;
+	init(&device, SOCKET_BIND, "127.0.0.1", "0");
+	device.config.extensions.clients_max = 2;
+	device.keep_gone = true;
+	assert_int_equal(fake_open(&device, NULL), 0);
+	int port = bound_port(&device, &text);
+	fake_wait(&device, device.state == BACKEND_LISTENING);
+	int before = device.states, joined = 0;
+	for (int i = 1; i <= 10; i++) {
+		int fd = dial(AF_INET, port);
+		assert_true(fd >= 0);
+		fake_wait(&device, device.peer_count + device.states - before == i);
+		close(fd);
+		if (device.peer_count > joined)
+			fake_wait(&device, device.peers[device.peer_count - 1].input_ended);
+		joined = device.peer_count;
+	}
+	assert_int_equal(joined, 2 + 2);
+	assert_int_equal(device.failure, -EUSERS);
+	fake_fini(&device);
+}
+
 static void what_was_written_before_the_close_arrives(void **state)
 {
 	static char bytes[100000];
@@ -662,6 +688,7 @@ int main(void)
 		cmocka_unit_test(a_hundred_clients),
 		cmocka_unit_test(a_client_too_many_is_refused),
 		cmocka_unit_test(what_was_written_before_the_close_arrives),
+		cmocka_unit_test(those_that_only_look_alive_are_bounded),
 		cmocka_unit_test(accepting_survives_every_error),
 		cmocka_unit_test(opening_survives_every_error),
 		cmocka_unit_test(a_server_is_found_when_it_comes_and_comes_back),
