@@ -72,8 +72,8 @@ int chardev_engine_new(struct chardev_engine **ret_engine, struct chardev_error 
 
 /*
  * Ends the engine and closes what is still open on it, waiting up to two seconds for peers and
- * files to take their last bytes. Takes NULL; returns NULL. From within a callback it does nothing
- * and returns the engine.
+ * files to take their last bytes, and up to two more for what TLS and telnet have of them. Takes
+ * NULL; returns NULL. From within a callback it does nothing and returns the engine.
  */
 struct chardev_engine *chardev_engine_free(struct chardev_engine *engine);
 
@@ -140,7 +140,7 @@ int chardev_device_open(struct chardev_engine *engine, const struct chardev_doma
  * Ends the device. The handle is dead when this returns, and no callback follows. Peers and files
  * get what the guest has written; then they are disconnected, and what was made on the host is
  * removed: before this returns if they have taken everything, else while the engine runs on, within
- * two seconds. Takes NULL; returns NULL.
+ * two seconds, and two more where TLS or telnet is spoken. Takes NULL; returns NULL.
  */
 struct chardev_device *chardev_device_close(struct chardev_device *device);
 
@@ -159,8 +159,8 @@ ssize_t chardev_device_read(struct chardev_device *device, void *bytes, size_t s
 
 /*
  * The guest sends a BREAK: after the output written so far, to the peers that can carry one
- * (telnet, a serial port of the host). 0, or -ENOTCONN when the device was opened within this
- * callback and is not ready yet.
+ * (telnet, a serial port of the host). 0, or -ENOTCONN: the device was opened within the callback
+ * that is running, and is not ready before that returns.
  */
 int chardev_device_send_break(struct chardev_device *device);
 

@@ -5,10 +5,10 @@
 
 #include <errno.h>
 
-static bool wants_tls(const struct protocol *protocol)
+bool protocol_has(const struct protocol *protocol, const struct layer_type *type)
 {
 	for (int i = 0; protocol->layers[i] != NULL; i++)
-		if (protocol->layers[i] == &layer_tls)
+		if (protocol->layers[i] == type)
 			return true;
 	return false;
 }
@@ -30,9 +30,9 @@ int protocol_init(struct protocol *protocol, const struct layer_type *const *lay
 	*protocol = (struct protocol){.params = params, .is_server = is_server, .host = host};
 	for (int i = 0; i < PROTOCOL_LAYERS_MAX && layers[i] != NULL; i++)
 		protocol->layers[i] = layers[i];
-	if (!wants_tls(protocol))
+	if (!protocol_has(protocol, &layer_tls))
 		return 0;
-	/* Read at the next connection once more, if they may have changed while they were read. */
+	/* Without a stamp: the first connection reads them once more, for they may have changed. */
 	return load(protocol, &protocol->tls, err);
 }
 

@@ -30,6 +30,9 @@ int protocol_init(struct protocol *protocol, const struct layer_type *const *lay
 	const struct backend_params *params, bool is_server, const char *host, struct error *err);
 void protocol_fini(struct protocol *protocol);
 
+/* Whether a connection passes through a layer of this type. */
+bool protocol_has(const struct protocol *protocol, const struct layer_type *type);
+
 /*
  * Before a new connection: certificates that were changed on the disk are read again; connections
  * that there are keep theirs. A negative errno and a sentence, once, when the new ones cannot be

@@ -18,14 +18,6 @@ static bool is_simple(const char *text)
 				 "+-./@_")] == '\0';
 }
 
-static bool has(const struct protocol *protocol, const struct layer_type *type)
-{
-	for (int i = 0; protocol->layers[i] != NULL; i++)
-		if (protocol->layers[i] == type)
-			return true;
-	return false;
-}
-
 /* Formats a command, or none when it does not fit. */
 __attribute__((format(printf, 2, 3))) static void set_command(
 	struct backend_description *ret, const char *format, ...)
@@ -93,7 +85,7 @@ static void describe_plain(const struct protocol *protocol, const struct address
 void protocol_describe_tcp(const struct protocol *protocol, const struct address *address,
 	struct backend_description *ret)
 {
-	if (!has(protocol, &layer_telnet)) {
+	if (!protocol_has(protocol, &layer_telnet)) {
 		(protocol->tls != NULL ? describe_tls : describe_plain)(protocol, address, ret);
 	} else if (protocol->is_server) {
 		describe_telnet(protocol, address, ret);

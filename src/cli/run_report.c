@@ -102,8 +102,7 @@ void report_losses(struct report *report, const struct device *device)
 	device_status(device, &status);
 	if (entry != NULL)
 		say_untold(entry);
-	say_number(device_config(device), status.dropped,
-		"bytes did not reach readers that were late");
+	say_number(device_config(device), status.dropped, "bytes did not reach their readers");
 	say_number(
 		device_config(device), status.input_dropped, "bytes were typed that no guest took");
 }

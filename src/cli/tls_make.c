@@ -284,8 +284,9 @@ int tls_make_set(const char *dir, const struct strlist *hosts, struct error *err
 	gnutls_datum_t texts[TLS_FILE_COUNT] = {0};
 	bool made = mkdir(dir, 0755) == 0;
 	if (!made && errno != EEXIST)
-		return error_set(err, -errno, "cannot make the directory %s: %s; name another one",
-			dir, error_text(errno));
+		return error_set(err, -errno, "cannot make the directory %s: %s", dir,
+			errno == ENOENT ? "the one that it stands in is missing; make that first"
+					: error_text(errno));
 	int r = check_free(dir, err);
 	if (r == 0) {
 		int code = make_texts(hosts, texts);

@@ -10,13 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-	/* At the end: output that is still on its way from a VMM that just left, */
-	CLOSE_DRAIN_QUIET_MS = 50,
-	CLOSE_DRAIN_MS = 2000,
-	/* and readers that have not taken everything yet. */
-	CLOSE_FLUSH_MS = 2000,
-};
+/* At the end: for output that is still on its way from a VMM that has just left. */
+enum { CLOSE_DRAIN_QUIET_MS = 50, CLOSE_DRAIN_MS = 2000 };
 
 void device_note_error(struct device *device, const char *who, const char *reason)
 {
@@ -257,7 +252,7 @@ static void start_flushing(struct device *device)
 	device->closing = CLOSE_FLUSHING;
 	if (device->guest_stream != NULL)
 		stream_read_stop(device->guest_stream);
-	loop_timer_start(&device->close_timer, CLOSE_FLUSH_MS);
+	loop_timer_start(&device->close_timer, DEVICE_FLUSH_MS);
 	device_pump_peers(device);
 }
 

@@ -13,6 +13,7 @@
 
 #include "backend/backend.h"
 #include "backend/domain_log.h"
+#include "backend/protocol.h"
 #include "device/reader.h"
 #include "device/state.h"
 #include "guest/guest.h"
@@ -20,7 +21,12 @@
 #include "model/domain.h"
 #include "util/error.h"
 
-enum { DEVICE_REASON_SIZE = 192 };
+enum {
+	DEVICE_REASON_SIZE = 192,
+	DEVICE_FLUSH_MS = 2000, /* at the end: for readers that have not taken everything yet */
+	/* The most that an end takes, unless a disk hangs; each layer of a peer may linger. */
+	DEVICE_END_MS = DEVICE_FLUSH_MS + PROTOCOL_LAYERS_MAX * LAYER_LINGER_MS,
+};
 
 struct device;
 

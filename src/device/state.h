@@ -32,7 +32,7 @@ struct state_slot {
 	uint8_t witness;    /* the first of them */
 	uint8_t reserved[3];
 	uint64_t log_at; /* the log was seen to be written up to this history offset; 0: unknown */
-	uint8_t more[24];
+	uint8_t reserved2[24];
 };
 
 _Static_assert(sizeof(struct state_slot) == 128, "the state file's format is 128-byte slots");

@@ -1,8 +1,6 @@
 /* libchardev's engine: the loop, nested in the caller's or by itself; see chardev.h, library.h. */
 #include "lib/library.h"
 
-#include "stream/layer.h"
-
 #include "device/runtime.h"
 
 #include <errno.h>
@@ -12,7 +10,7 @@
 
 enum {
 	/* What a device's end may take by itself, and a little for the turns that it needs. */
-	FREE_MS = 2000 + 2 * LAYER_LINGER_MS + 500,
+	FREE_MS = DEVICE_END_MS + 500,
 };
 
 /* ---- telling --------------------------------------------------------------------------------- */

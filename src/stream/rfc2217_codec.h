@@ -6,7 +6,7 @@
  * A server's line is a virtual one. What a client sets is remembered, answered as asked for, and
  * handed on as a signal; where the server has been told what the guest's own settings are, it
  * answers those. Modem lines are as told, and all but the ring indicator on until then. What is too
- *short is ignored, bytes beyond a command's own likewise.
+ * short is ignored, bytes beyond a command's own likewise.
  *
  *	client says         a server answers           and signals
  *	SIGNATURE           its own, to an empty one

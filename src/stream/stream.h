@@ -2,8 +2,8 @@
  * A bidirectional byte stream: the one shape in which bytes enter and leave the house.
  *
  * A stream is made by someone (a backend, a guest port, a layer), who owns its memory, and is used
- * by its consumer (the device, or the layer above) through the operations below. A layer (such as
- * backend/tty_stream.c) is a stream that consumes another; nobody can tell how many there are.
+ * by its consumer (the device, or the layer above) through the operations below. A layer (layer.h)
+ * is a stream that consumes another; nobody can tell how many there are.
  *
  * Reading is direct: the stream asks its consumer where the bytes shall go (`space`), reads there,
  * and tells how many came (`received`). Writing is direct too: the stream takes what it can from
@@ -37,7 +37,11 @@
 /* The most parts that `space` yields and that stream_write() takes. */
 enum { STREAM_MAX_PARTS = 2 };
 
-/* What is not a byte, but has its place among the bytes or says how they are carried. */
+/*
+ * What is not a byte, but has its place among the bytes or says how they are carried. From the
+ * guest come BREAK and LINE. From a peer BREAK, WINDOW and PURGE have an effect; LINE and MODEM are
+ * between the two ends of a telnet connection (RFC 2217), whose numbers these enumerations have.
+ */
 enum stream_signal_type {
 	STREAM_SIGNAL_BREAK,
 	STREAM_SIGNAL_WINDOW, /* the size of the other side's terminal */
