@@ -16,6 +16,7 @@ import pytest
 from guestkit import Peer, Qmp, stream
 from peers import (Certificates, Device, Line, Monitor, Program, Terminal, free_port, program,
                    wait_log)
+from serving import Domain
 
 LOCAL = "127.0.0.1"
 
@@ -23,6 +24,47 @@ LOCAL = "127.0.0.1"
 @pytest.fixture(scope="module")
 def tls(module_kit):
     return Certificates(module_kit.path("pki"))
+
+
+# ---- what the table says -------------------------------------------------------------------------
+
+
+def offered_command(process):
+    """What the table of chardev run gives to connect with to its only device."""
+    column = len("ALIAS") + process.output.read_until(b"\n").decode().index("CONNECT")
+    return process.output.read_until(b"\n").decode()[column:].strip()
+
+
+@pytest.mark.parametrize("kind", ["raw", "tls", "telnet", "telnets", "unix", "unix with TLS"])
+def test_the_command_of_the_table_connects(kit, tls, kind):
+    """As a person would who copies it into a shell."""
+    pki = "<chardev:tls dir='%s'/>" % tls.directory
+    source, more, name, package = {
+        "raw": ("", "", "socat", "socat"),
+        "tls": ("", "<protocol type='tls'/>" + pki, "socat", "socat"),
+        "telnet": ("", "<protocol type='telnet'/>", "telnet", "inetutils-telnet"),
+        "telnets": ("", "<protocol type='telnets'/>" + pki, "telnet-ssl", "telnet-ssl"),
+        "unix": ("unix", "", "socat", "socat"),
+        "unix with TLS": ("unix", pki, "openssl", "openssl"),
+    }[kind]
+    program(name, package=package)
+    source = ("unix'><source mode='bind' path='%s'/>" % kit.path("sock") if source else
+              "tcp'><source mode='bind' host='127.0.0.1' service='0'/>")
+    domain = Domain(kit, "<serial type='" + source + more + "</serial>")
+    process = domain.serve()
+    guest = domain.vmm("serial0")
+    command = offered_command(process)
+    assert command.startswith(name + " "), command
+    terminal = Terminal(kit, "sh", "-c", "exec " + command)
+    guest.write(b"login: ")
+    terminal.read_until(b"login: ")
+    terminal.type(b"root\r")
+    # openssl leaves the terminal as it was: Enter is a line's end.
+    assert guest.read_exactly(5) in (b"root\r", b"root\n")
+    terminal.process.signal(signal.SIGKILL)
+    terminal.process.wait()
+    process.signal(signal.SIGTERM)
+    assert process.wait() == 0
 
 
 # ---- people with a telnet ------------------------------------------------------------------------

@@ -401,6 +401,25 @@ def test_allow_lets_in_whom_it_names_and_nobody_else(serve, authority, own, allo
             assert alert_of(served.connect(), tls_context) == "TLSV1_ALERT_ACCESS_DENIED"
 
 
+@pytest.mark.parametrize("protocol", ["", "<protocol type='raw'/>", "<protocol type='telnet'/>",
+                                      "<protocol type='tls'/>", "<protocol type='telnets'/>"])
+def test_tls_yes_is_tls_below_whatever_is_spoken(serve, trial, protocol):
+    device = tcp_server(trial).replace(" service='0'", " service='0' tls='yes'").replace(
+        "<protocol type='tls'/>", protocol)
+    assert "tls='yes'" in device and protocol in device
+    served = serve(device)
+    client = served.client(trial_client(trial))
+    if "telnet" in protocol:
+        assert client.read_exactly(3) == b"\xff\xfb\x01"  # IAC WILL ECHO
+        client.write(b"typed")
+        assert served.vmm.read_exactly(5) == b"typed"
+    else:
+        served.serves(client)
+    plain = served.connect()
+    plain.sendall(b"intruder\n")
+    assert closing(plain)[:1] == b"\x15"  # an alert, and nothing of the guest's
+
+
 def test_telnets_is_telnet_within_tls(serve, authority, own):
     """Escaped as telnet has it, and to be seen only by who may come."""
     served = serve(tcp_server(own).replace("'tls'", "'telnets'"))
