@@ -98,9 +98,17 @@ static void say_end(struct tls *tls)
 
 static void answer_end(struct tls *tls)
 {
+	bool flushed = tls_wire_is_flushed(&tls->wire);
 	say_end(tls);
 	tls_end(tls);
-	sink_of(tls)->gone(consumer_of(tls), 0, 0);
+	sink_of(tls)->gone(
+		consumer_of(tls), 0, flushed ? 0 : tls_sent_missing(&tls->sent, tls->wire.taken));
+}
+
+/* A client's server is gone, but for what it still takes of what has been given to it. */
+static bool may_answer_at_once(const struct tls *tls)
+{
+	return tls->notified && !tls->layer.params.is_server && tls_wire_is_flushed(&tls->wire);
 }
 
 static void await_quiet(struct tls *tls)
@@ -137,7 +145,7 @@ static void tell_end(struct tls *tls)
 		sink_of(tls)->end_of_input(consumer_of(tls));
 		if (is_closing(tls))
 			return;
-		if (tls->notified && !tls->layer.params.is_server && !tls->lower_gone) {
+		if (may_answer_at_once(tls) && !tls->lower_gone) {
 			answer_end(tls);
 			return;
 		}
@@ -234,9 +242,9 @@ static void on_deadline(struct loop_timer *timer)
 		finish_close(tls);
 	else if (tls->state == TLS_HANDSHAKE)
 		tls_handshake_expire(tls);
-	else if (tls->wrote)
+	else if (tls->wrote && tls->layer.params.is_server)
 		await_quiet(tls);
-	else if (tls_wire_is_flushed(&tls->wire))
+	else if (tls_wire_is_flushed(&tls->wire) || !tls->layer.params.is_server)
 		answer_end(tls);
 	/* Else it does not read, and begins anew when it does. */
 }
@@ -276,6 +284,8 @@ static void lower_writable(void *consumer)
 	tls_wire_flush(&tls->wire);
 	if (tls->state == TLS_HANDSHAKE) {
 		tls_handshake_step(tls);
+	} else if (tls->state == TLS_OPEN && tls->told_end && may_answer_at_once(tls)) {
+		answer_end(tls);
 	} else if (tls->state == TLS_OPEN && tls->want_writable &&
 		   tls_wire_is_flushed(&tls->wire)) {
 		if (tls->notified)
