@@ -32,6 +32,8 @@ struct fuzz {
 	size_t room;
 	/* In a session: the other side, and what has gone each way. */
 	gnutls_session_t peer;
+	bool said_end; /* the other side: nothing of TLS may follow (RFC 8446, 6.1), and GnuTLS
+			  reads no more if it does */
 	bool injected; /* bytes that are nobody's: from then on anything may come of it */
 	size_t peer_at;
 	int new_keys;
@@ -221,7 +223,7 @@ static void begin_session(struct fuzz *fuzz, struct loop *loop)
 static void peer_sends(struct fuzz *fuzz, size_t n)
 {
 	uint8_t bytes[256];
-	if (n == 0 || fuzz->wire.size + 1024 > sizeof(fuzz->to_layer))
+	if (n == 0 || fuzz->said_end || fuzz->wire.size + 1024 > sizeof(fuzz->to_layer))
 		return;
 	for (size_t i = 0; i < n; i++)
 		bytes[i] = pattern(fuzz->sent + i);
@@ -292,11 +294,13 @@ static size_t step(struct fuzz *fuzz, struct loop *loop, const uint8_t *data, si
 		break;
 	case 5:
 		/* GnuTLS takes no more than eight a second. */
-		if (fuzz->new_keys++ < 8)
+		if (!fuzz->said_end && fuzz->new_keys++ < 8)
 			gnutls_session_key_update(fuzz->peer, number % 2 ? GNUTLS_KU_PEER : 0);
 		break;
 	case 6:
-		gnutls_bye(fuzz->peer, GNUTLS_SHUT_WR);
+		if (!fuzz->said_end)
+			gnutls_bye(fuzz->peer, GNUTLS_SHUT_WR);
+		fuzz->said_end = true;
 		break;
 	case 7:
 		inject(fuzz, data + 2, size > 2 ? n : 0);
