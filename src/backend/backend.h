@@ -40,6 +40,7 @@ enum peer_kind {
 	PEER_CLIENT, /* comes and goes; the device's policy and replay hold */
 	PEER_FILE,   /* a file: always there, blocks while its disk works, gaps are counted */
 	PEER_LOSSY,  /* datagrams: never holds up the guest, never sees old bytes */
+	PEER_VIEWER, /* no backend's: see device_add_viewer() */
 	PEER_KIND_COUNT
 };
 

@@ -92,6 +92,28 @@ void device_close(struct device *device, bool keep);
 /* One more peer of the device, besides its backend's: a terminal. As backend_sink.peer. */
 void device_add_peer(struct device *device, struct stream *stream, const struct peer_info *info);
 
+/*
+ * A viewer: a peer whose stream tells its reader offsets, and so is told of each gap
+ * (STREAM_SIGNAL_GAP). It begins at `offset`, which is between the oldest byte and the head, and
+ * is not one whom the backend's first peer need not see anything for (it does not count as
+ * `delivered`). info->kind is PEER_VIEWER. lossless: the guest waits for it.
+ */
+void device_add_viewer(struct device *device, struct stream *stream, const struct peer_info *info,
+	uint64_t offset, bool lossless);
+
+/* Where a viewer that wants the last `lines` lines begins; an unfinished line counts as one. */
+uint64_t device_offset_of_tail(const struct device *device, uint64_t lines);
+
+/* Where the output begins that came at or after `time_ms` (of the real-time clock), to about a
+ * second; before what is known, the oldest byte. */
+uint64_t device_offset_since(const struct device *device, int64_t time_ms);
+
+/*
+ * Types n bytes, all or none, on behalf of nobody in particular; with a BREAK before them if asked.
+ * 0, or -ENOBUFS: the guest has left no room for them.
+ */
+int device_type(struct device *device, bool with_break, const void *bytes, size_t n);
+
 /* BREAK to the guest, after the input queued so far. */
 void device_send_break(struct device *device);
 
@@ -117,7 +139,9 @@ struct reader_status {
 struct device_status {
 	enum backend_state backend_state;
 	bool guest_present;
-	uint64_t head; /* bytes the guest has written */
+	uint64_t epoch;         /* of the offsets */
+	int64_t last_output_ms; /* real-time clock; 0: nothing since it was opened */
+	uint64_t head;          /* bytes the guest has written */
 	uint64_t oldest;
 	size_t history_bytes;     /* memory of the ring */
 	uint64_t input_bytes;     /* bytes given to the guest */

@@ -41,6 +41,7 @@ enum { STREAM_MAX_PARTS = 2 };
  * What is not a byte, but has its place among the bytes or says how they are carried. From the
  * guest come BREAK and LINE. From a peer BREAK, WINDOW and PURGE have an effect; LINE and MODEM are
  * between the two ends of a telnet connection (RFC 2217), whose numbers these enumerations have.
+ * GAP comes from the history itself: so many bytes before the next one are missing.
  */
 enum stream_signal_type {
 	STREAM_SIGNAL_BREAK,
@@ -48,6 +49,7 @@ enum stream_signal_type {
 	STREAM_SIGNAL_LINE,   /* settings of the line: asked for, or as they are now */
 	STREAM_SIGNAL_MODEM,  /* modem lines: set, or seen */
 	STREAM_SIGNAL_PURGE,  /* bytes that are still on their way are not wanted any more */
+	STREAM_SIGNAL_GAP,    /* bytes that were lost to this reader */
 	STREAM_SIGNAL_TYPE_COUNT
 };
 
@@ -116,6 +118,7 @@ struct stream_signal {
 		struct stream_line line;
 		struct stream_modem modem;
 		uint8_t purge; /* bits */
+		uint64_t gap;  /* bytes */
 	} u;
 };
 

@@ -1,0 +1,20 @@
+/*
+ * What Log's connection carries after its reply: a log_reader's bytes and marks as frames. Nothing
+ * is read ahead of what the caller takes. It ends when the log does, or when the caller leaves.
+ */
+#ifndef CHARDEV_CONTROL_LOG_FEED_H
+#define CHARDEV_CONTROL_LOG_FEED_H
+
+#include "backend/log_reader.h"
+
+struct log_feeds;
+
+int log_feeds_new(struct loop *loop, struct log_feeds **ret);
+
+/* As viewer_start(): fd and preamble are taken over whatever happens. */
+int log_feeds_add(struct log_feeds *feeds, const char *path, const struct log_reader_start *start,
+	int fd, char *preamble, size_t preamble_size, struct error *err);
+
+void log_feeds_close(struct log_feeds *feeds, void (*closed)(void *user), void *user);
+
+#endif
