@@ -17,7 +17,10 @@ struct plan {
 	atomic_int error;
 };
 
+enum { CUT_PARTS = 4 };
+
 static struct plan plans[FAIL_CALL_COUNT];
+static atomic_size_t send_limit; /* 0: none */
 
 void fail_nth(enum fail_call call, int n, int error)
 {
@@ -32,6 +35,11 @@ void fail_from(enum fail_call call, int n, int error)
 	plans[call].and_after = true;
 }
 
+void fail_limit_sends(size_t max)
+{
+	send_limit = max;
+}
+
 int fail_count(enum fail_call call)
 {
 	return plans[call].calls;
@@ -43,6 +51,7 @@ void fail_reset(void)
 		plans[i].fails_at = 0;
 		plans[i].calls = 0;
 	}
+	send_limit = 0;
 }
 
 /* The errno to fail with, or 0. */
@@ -88,9 +97,33 @@ WRAP(FAIL_PTHREAD_CREATE, int, pthread_create,
 	(thread, attr, start, arg), error)
 WRAP(FAIL_READ, ssize_t, read, (int fd, void *bytes, size_t n), (fd, bytes, n), -1)
 WRAP(FAIL_READV, ssize_t, readv, (int fd, const struct iovec *iov, int n), (fd, iov, n), -1)
-WRAP(FAIL_SENDMSG, ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags),
-	(fd, message, flags), -1)
 WRAP(FAIL_SOCKET, int, socket, (int domain, int type, int protocol), (domain, type, protocol), -1)
 WRAP(FAIL_TIMERFD_CREATE, int, timerfd_create, (int clock, int flags), (clock, flags), -1)
 WRAP(FAIL_WRITE, ssize_t, write, (int fd, const void *bytes, size_t n), (fd, bytes, n), -1)
 WRAP(FAIL_WRITEV, ssize_t, writev, (int fd, const struct iovec *iov, int n), (fd, iov, n), -1)
+
+/* ---- sendmsg() may also be cut --------------------------------------------------------------- */
+
+ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
+
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	struct msghdr cut = *message;
+	struct iovec iov[CUT_PARTS];
+	size_t left = send_limit;
+	errno = planned(FAIL_SENDMSG);
+	if (errno != 0)
+		return -1;
+	if (left == 0 || message->msg_iovlen > CUT_PARTS)
+		return __real_sendmsg(fd, message, flags);
+	cut.msg_iov = iov;
+	cut.msg_iovlen = 0;
+	for (size_t i = 0; i < message->msg_iovlen && left > 0; i++) {
+		struct iovec part = message->msg_iov[i];
+		part.iov_len = part.iov_len < left ? part.iov_len : left;
+		left -= part.iov_len;
+		iov[cut.msg_iovlen++] = part;
+	}
+	return __real_sendmsg(fd, &cut, flags);
+}
