@@ -59,7 +59,7 @@ struct run {
 	struct guest_breaks *breaks;
 	struct report *report;
 	struct run_control *control; /* NULL: not yet, or closed */
-	struct terminal *terminal; /* NULL once closed */
+	struct terminal *terminal;   /* NULL once closed */
 	struct vmm vmm;
 	struct rlimit files; /* the limit we were started with: the VMM's */
 	bool stopping;       /* somebody wants the end */
@@ -146,8 +146,8 @@ static void say(void *user, const char *domain, const char *alias, const char *t
 	fprintf(stderr, "chardev: %s: %s%s", alias, text, terminal_newline());
 }
 
-static void on_happened(void *user, const char *event, const char *domain, const char *alias,
-	const char *text)
+static void on_happened(
+	void *user, const char *event, const char *domain, const char *alias, const char *text)
 {
 	struct run *run = user;
 	if (run->control != NULL)
@@ -175,8 +175,7 @@ static bool on_guest_break(void *user, struct served *served, struct device *dev
 		domain_find_device(domain, device_config(device)->alias);
 	size_t index = config != NULL ? (size_t)(config - domain->devices) : SIZE_MAX;
 	return index < run->qemu.chardev_ids.count &&
-	       guest_breaks_send(run->breaks, active_domain_runtime(served_active(served)),
-		       device,
+	       guest_breaks_send(run->breaks, active_domain_runtime(served_active(served)), device,
 		       run->qemu.chardev_ids.items[index]);
 }
 

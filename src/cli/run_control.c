@@ -28,7 +28,8 @@ static const struct control_host host = {
 	.product = "chardev run",
 	.version = CHARDEV_VERSION,
 	.url = "urn:chardev",
-	.fixed = "\"chardev run\" serves the one domain that it was started with; define domains with "
+	.fixed = "\"chardev run\" serves the one domain that it was started with; define domains "
+		 "with "
 		 "chardevd",
 	.audit = on_audit,
 };
@@ -41,8 +42,7 @@ static int listen_at(struct run_control *control, const struct runtime *runtime,
 			"the control socket %s/control.sock has too long a path; give a shorter "
 			"--runtime-dir",
 			runtime->dir);
-	return unix_socket_listen(
-		control->path, -1, NULL, CONTROL_BACKLOG, &control->socket, err);
+	return unix_socket_listen(control->path, -1, NULL, CONTROL_BACKLOG, &control->socket, err);
 }
 
 static void on_closed(void *user)

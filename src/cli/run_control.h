@@ -1,7 +1,7 @@
 /*
  * The control interface of `chardev run`: RUNTIME/NAME/control.sock, for its own domain, its user
- * and root. The domain is the file's that was given on the command line: it can be watched, typed to,
- * stopped and started, but not defined anew.
+ * and root. The domain is the file's that was given on the command line: it can be watched, typed
+ * to, stopped and started, but not defined anew.
  */
 #ifndef CHARDEV_CLI_RUN_CONTROL_H
 #define CHARDEV_CLI_RUN_CONTROL_H
@@ -19,7 +19,8 @@ int run_control_open(struct loop *loop, struct domains *domains, const struct ru
 void run_control_tell(struct run_control *control, const char *event, const char *domain,
 	const char *alias, const char *text);
 
-/* Before the domains are closed. `closed` once, on a later turn, with everything freed and removed. */
+/* Before the domains are closed. `closed` once, on a later turn, with everything freed and removed.
+ */
 void run_control_close(struct run_control *control, void (*closed)(void *user), void *user);
 
 #endif

@@ -6,7 +6,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* ---- a change --------------------------------------------------------------------------------- */
+/* ---- a change ---------------------------------------------------------------------------------
+ */
 
 struct change *change_new(struct changes *changes, control_done *done, void *call)
 {
@@ -62,7 +63,8 @@ void change_on_thread(struct change *change, void (*work)(struct loop_job *job),
 	after(change);
 }
 
-/* ---- the queue -------------------------------------------------------------------------------- */
+/* ---- the queue --------------------------------------------------------------------------------
+ */
 
 void change_end_with(struct change *change, const struct control_outcome *outcome)
 {
@@ -92,7 +94,7 @@ void change_end(struct change *change)
 void change_queue(struct change *change, void (*begin)(struct change *change))
 {
 	struct changes *changes = change->changes;
-	const char *reason = changes->closed != NULL        ? "this server is ending"
+	const char *reason = changes->closed != NULL         ? "this server is ending"
 			     : changes->count >= CHANGES_MAX ? "too many changes wait already; try "
 							       "again later"
 							     : NULL;

@@ -18,11 +18,11 @@ static const char *dir_of(const struct change *change)
 	return change->changes->params.dir;
 }
 
-/* ---- define: the document ---------------------------------------------------------------------- */
+/* ---- define: the document ----------------------------------------------------------------------
+ */
 
 /* All that is wrong with it, one sentence a line. */
-static void refuse_document(
-	const struct diagnostics *diagnostics, control_done *done, void *call)
+static void refuse_document(const struct diagnostics *diagnostics, control_done *done, void *call)
 {
 	struct strlist lines = STRLIST_INIT;
 	struct strbuf text = STRBUF_INIT;
@@ -49,7 +49,8 @@ static int keep_document(
 	return change->warnings.failed ? -ENOMEM : 0;
 }
 
-/* ---- define: the steps ------------------------------------------------------------------------- */
+/* ---- define: the steps -------------------------------------------------------------------------
+ */
 
 static void keep_draft(struct loop_job *job)
 {
@@ -95,8 +96,8 @@ static void after_draft(struct change *change)
 	definition_leaf(change->name, leaf);
 	if (asprintf(&origin, "%s/%s", dir_of(change), leaf) < 0)
 		origin = NULL;
-	domains_define(change->changes->params.domains, document, origin, change->start,
-		on_defined, change);
+	domains_define(change->changes->params.domains, document, origin, change->start, on_defined,
+		change);
 	free(origin);
 }
 
@@ -117,8 +118,8 @@ void changes_define(struct changes *changes, const char *xml, size_t n, bool sta
 {
 	struct diagnostics diagnostics = DIAGNOSTICS_INIT;
 	struct change *change = change_new(changes, done, call);
-	int code = change != NULL ? document_parse(xml, n, &diagnostics, &change->document)
-				  : -ENOMEM;
+	int code =
+		change != NULL ? document_parse(xml, n, &diagnostics, &change->document) : -ENOMEM;
 	if (code == 0)
 		code = keep_document(change, xml, n, &diagnostics);
 	if (code == 0) {
@@ -134,7 +135,8 @@ void changes_define(struct changes *changes, const char *xml, size_t n, bool sta
 	diagnostics_fini(&diagnostics);
 }
 
-/* ---- undefine ---------------------------------------------------------------------------------- */
+/* ---- undefine ----------------------------------------------------------------------------------
+ */
 
 static void remove_file(struct loop_job *job)
 {
@@ -145,7 +147,8 @@ static void remove_file(struct loop_job *job)
 static void after_remove(struct change *change)
 {
 	if (change->err.code < 0)
-		error_prefix(&change->err, "the domain is not served any more, but will be again: ");
+		error_prefix(
+			&change->err, "the domain is not served any more, but will be again: ");
 	change_end(change);
 }
 
@@ -185,8 +188,7 @@ static void begin_undefine(struct change *change)
 	change_on_thread(change, check_removal, after_check);
 }
 
-void changes_undefine(
-	struct changes *changes, const char *domain, control_done *done, void *call)
+void changes_undefine(struct changes *changes, const char *domain, control_done *done, void *call)
 {
 	struct change *change = change_new(changes, done, call);
 	if (change != NULL)

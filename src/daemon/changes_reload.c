@@ -1,6 +1,7 @@
 /*
  * Reload, file by file: each is read on a thread and served before the next one is read, so that
- * callers and consoles get their turns in between. What fails is that file's, or the settings', alone.
+ * callers and consoles get their turns in between. What fails is that file's, or the settings',
+ * alone.
  */
 #include "daemon/changes_internal.h"
 #include "daemon/definitions.h"
@@ -20,7 +21,7 @@ struct reload {
 	size_t at;                   /* the file, then the domain, that it is at */
 	char *text;                  /* of the file */
 	size_t text_size;
-	bool is_new;           /* the domain was not there before */
+	bool is_new; /* the domain was not there before */
 	struct strlist failed, reasons;
 	char *domain; /* the name of the one that is being changed */
 };
@@ -33,7 +34,8 @@ static struct change *change_of(struct loop_job *job)
 static void next_file(struct change *change);
 static void next_domain(struct change *change);
 
-/* ---- what failed ------------------------------------------------------------------------------- */
+/* ---- what failed -------------------------------------------------------------------------------
+ */
 
 static void add_failure(struct reload *reload, const char *domain, const char *reason)
 {
@@ -61,7 +63,8 @@ static void add_file_failure(struct reload *reload, const char *leaf, const char
 	add_failure(reload, name, reason);
 }
 
-/* ---- the end ----------------------------------------------------------------------------------- */
+/* ---- the end -----------------------------------------------------------------------------------
+ */
 
 void reload_free(struct reload *reload)
 {
@@ -110,7 +113,8 @@ static bool is_ending(struct change *change)
 	return true;
 }
 
-/* ---- domains without a file -------------------------------------------------------------------- */
+/* ---- domains without a file --------------------------------------------------------------------
+ */
 
 /* Those of a document that came from elsewhere are nobody's to remove here. */
 static bool has_lost_its_file(const struct change *change, const struct served *served)
@@ -165,7 +169,8 @@ static void next_domain(struct change *change)
 	domains_undefine(served, on_undefined, change);
 }
 
-/* ---- files ------------------------------------------------------------------------------------- */
+/* ---- files -------------------------------------------------------------------------------------
+ */
 
 static void on_defined(void *user, const struct domains_result *result)
 {
@@ -256,7 +261,8 @@ static void next_file(struct change *change)
 	next_domain(change);
 }
 
-/* ---- the beginning ----------------------------------------------------------------------------- */
+/* ---- the beginning -----------------------------------------------------------------------------
+ */
 
 static void after_list(struct change *change)
 {

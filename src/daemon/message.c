@@ -28,7 +28,8 @@ void messages_init(struct messages *messages)
 	*messages = (struct messages){.journal = is_journal()};
 }
 
-/* ---- one line --------------------------------------------------------------------------------- */
+/* ---- one line ---------------------------------------------------------------------------------
+ */
 
 /* Of UTF-8, too, U+0080 to U+009F are controls: 0xc2 and then the byte. */
 static bool is_control(const char *text, size_t i)
@@ -87,7 +88,8 @@ static void end_line(struct messages *messages, struct strbuf *line)
 	strbuf_fini(line);
 }
 
-/* ---- what is said ----------------------------------------------------------------------------- */
+/* ---- what is said -----------------------------------------------------------------------------
+ */
 
 void message(struct messages *messages, int level, const char *format, ...)
 {
@@ -118,8 +120,7 @@ void message_audit(struct messages *messages, const struct control_event *event)
 	add_name(&line, "domain", event->domain);
 	add_name(&line, "device", event->device);
 	if (event->by != NULL)
-		strbuf_addf(&line, " uid=%u pid=%d", (unsigned)event->by->uid,
-			(int)event->by->pid);
+		strbuf_addf(&line, " uid=%u pid=%d", (unsigned)event->by->uid, (int)event->by->pid);
 	if (event->text[0] != '\0') {
 		strbuf_add(&line, ": ");
 		add_escaped(&line, event->text, false);

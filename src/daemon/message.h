@@ -1,8 +1,8 @@
 /*
  * What chardevd says: lines on standard error, with the level in front ("<4>") when that is the
- * journal (sd-daemon(3)). A line is one line whatever is in it: control bytes are written as \xNN. A
- * standard error that nobody reads holds up nothing: lines that it does not take are counted, and told
- * of when it takes one again.
+ * journal (sd-daemon(3)). A line is one line whatever is in it: control bytes are written as \xNN.
+ * A standard error that nobody reads holds up nothing: lines that it does not take are counted, and
+ * told of when it takes one again.
  */
 #ifndef CHARDEV_DAEMON_MESSAGE_H
 #define CHARDEV_DAEMON_MESSAGE_H

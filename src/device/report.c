@@ -195,8 +195,8 @@ void report_losses(struct report *report, const char *domain, const struct devic
 /* ---- the whole --------------------------------------------------------------------------------
  */
 
-int report_new(struct loop *loop, const struct report_listener *listener, void *user,
-	struct report **ret)
+int report_new(
+	struct loop *loop, const struct report_listener *listener, void *user, struct report **ret)
 {
 	struct report *report = calloc(1, sizeof(*report));
 	if (report == NULL)
