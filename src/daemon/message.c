@@ -31,12 +31,18 @@ void messages_init(struct messages *messages)
 /* ---- one line ---------------------------------------------------------------------------------
  */
 
-/* Of UTF-8, too, U+0080 to U+009F are controls: 0xc2 and then the byte. */
+static bool is_in_c1(unsigned char c)
+{
+	return c >= 0x80 && c < 0xa0;
+}
+
+/* Of UTF-8, too, U+0080 to U+009F are controls: 0xc2 and then such a byte. */
 static bool is_control(const char *text, size_t i)
 {
-	unsigned char c = (unsigned char)text[i];
-	return c < 0x20 || c == 0x7f ||
-	       (c >= 0x80 && c < 0xa0 && i > 0 && (unsigned char)text[i - 1] == 0xc2);
+	const unsigned char *bytes = (const unsigned char *)text;
+	return bytes[i] < 0x20 || bytes[i] == 0x7f ||
+	       (bytes[i] == 0xc2 && is_in_c1(bytes[i + 1])) ||
+	       (i > 0 && bytes[i - 1] == 0xc2 && is_in_c1(bytes[i]));
 }
 
 static void add_escaped(struct strbuf *line, const char *text, bool is_name)
