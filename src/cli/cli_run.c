@@ -11,14 +11,14 @@
 #include "cli/attach.h"
 #include "cli/command.h"
 #include "cli/input.h"
-#include "cli/run_break.h"
 #include "cli/run_options.h"
-#include "cli/run_report.h"
 #include "cli/run_table.h"
 #include "cli/run_vmm.h"
 #include "cli/terminal.h"
 #include "device/active.h"
+#include "device/report.h"
 #include "loop/loop.h"
+#include "vmm/guest_break.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -52,8 +52,8 @@ struct run {
 	struct loop_timer kill_timer;
 	struct active_domain *active;
 	struct qemu_arguments qemu;
-	struct breaks *breaks;
-	struct report report;
+	struct guest_breaks *breaks;
+	struct report *report;
 	struct terminal *terminal; /* NULL once closed */
 	struct vmm vmm;
 	struct rlimit files; /* the limit we were started with: the VMM's */
@@ -70,13 +70,18 @@ static const struct domain *domain_of(const struct run *run)
 /* ---- the end -----------------------------------------------------------------------------------
  */
 
+/* loop_drain() has waited for it. */
+static void on_breaks_closed(void *user)
+{
+}
+
 static void end(struct run *run)
 {
 	if (run->closing)
 		return;
 	run->closing = true;
 	if (run->breaks != NULL)
-		breaks_close(run->breaks);
+		guest_breaks_close(run->breaks, on_breaks_closed, run);
 	run->breaks = NULL;
 	active_domain_close(run->active);
 }
@@ -120,25 +125,46 @@ static void on_signal(struct loop_signal *base, int number)
 /* ---- the devices' events -----------------------------------------------------------------------
  */
 
+/* A line that may stand beside what is typed on a raw terminal. */
+static void say(void *user, const char *domain, const char *alias, const char *text)
+{
+	fprintf(stderr, "chardev: %s: %s%s", alias, text, terminal_newline());
+}
+
+static void on_break_failed(void *user, const struct device *device, const char *reason)
+{
+	fprintf(stderr, "chardev: %s: BREAK not sent: %s%s", device_config(device)->alias, reason,
+		terminal_newline());
+}
+
 static bool on_guest_break(void *user, struct device *device)
 {
 	struct run *run = user;
-	return run->breaks != NULL && breaks_send(run->breaks, device);
+	size_t index = (size_t)(device_config(device) - domain_of(run)->devices);
+	if (run->breaks == NULL || index >= run->qemu.chardev_ids.count)
+		return false;
+	return guest_breaks_send(run->breaks, active_domain_runtime(run->active), device,
+		run->qemu.chardev_ids.items[index]);
 }
 
 static void on_changed(void *user, struct device *device)
 {
-	report_changed(&((struct run *)user)->report, device);
+	struct run *run = user;
+	report_changed(run->report, domain_of(run)->name, device);
 }
 
 static void on_trouble(void *user, const struct device_config *config, const char *reason)
 {
-	report_trouble(&((struct run *)user)->report, config, reason);
+	struct run *run = user;
+	report_trouble(run->report, domain_of(run)->name, config, reason);
 }
 
 static void on_ending(void *user, struct device *device)
 {
-	report_losses(&((struct run *)user)->report, device);
+	struct run *run = user;
+	if (run->breaks != NULL)
+		guest_breaks_forget(run->breaks, device);
+	report_losses(run->report, domain_of(run)->name, device);
 }
 
 static void on_closed(void *user)
@@ -348,12 +374,9 @@ static int begin(struct run *run, struct error *err)
 		options->file, runs_qemu(run) ? options->vmm + 1 : NULL, &run->qemu, err);
 	if (code < 0 && (options->vmm == NULL || runs_qemu(run)))
 		return code;
-	code = breaks_new(run->loop, run->active, &run->qemu.chardev_ids, &run->breaks);
+	code = guest_breaks_new(run->loop, on_break_failed, run, &run->breaks);
 	if (code < 0)
 		return error_set(err, code, "cannot prepare for BREAK: %s", error_text(code));
-	code = report_init(&run->report, run->loop, run->active);
-	if (code < 0)
-		return error_set(err, code, "out of memory");
 	run_table_print(run->active, stdout);
 	code = open_console(run, err);
 	if (code < 0 || options->vmm != NULL)
@@ -378,7 +401,7 @@ static void finish(struct run *run)
 	loop_timer_close(&run->kill_timer, NULL);
 	loop_drain(run->loop);
 	run->loop = loop_free(run->loop);
-	report_fini(&run->report);
+	report_free(run->report);
 }
 
 static void serve(struct run *run)
@@ -386,6 +409,10 @@ static void serve(struct run *run)
 	struct error err = {0};
 	loop_timer_init(&run->kill_timer, run->loop, on_kill_timer);
 	int code = watch_signals(run, &err);
+	if (code == 0)
+		code = report_new(run->loop, say, run, &run->report);
+	if (code == -ENOMEM)
+		error_set(&err, code, "out of memory");
 	if (code == 0)
 		code = active_domain_open(run->loop, run->document, run->options.runtime_dir,
 			run->options.log_dir, &active_listener, run, &run->active, &err);

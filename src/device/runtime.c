@@ -10,6 +10,7 @@
 
 #include "util/fd.h"
 #include "util/hash.h"
+#include "util/lock_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -20,7 +21,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -162,15 +162,14 @@ static int make_own_dir(const char *path, bool *ret_made, struct error *err)
 	return code == -EEXIST ? 0 : code;
 }
 
-static int refuse_busy(const struct runtime *runtime, int fd, struct error *err)
+static int refuse_busy(const struct runtime *runtime, pid_t holder, struct error *err)
 {
-	char pid[24];
-	ssize_t n = pread(fd, pid, sizeof pid - 1, 0);
-	pid[n > 0 ? n : 0] = '\0';
-	pid[strspn(pid, "0123456789")] = '\0';
+	char pid[24] = "?";
+	if (holder != 0)
+		snprintf(pid, sizeof pid, "%d", (int)holder);
 	return error_set(err, -EBUSY,
 		"the domain %s is being served by process %s already (%s/%s); end that first",
-		runtime->name, pid[0] != '\0' ? pid : "?", runtime->dir, LOCK_LEAF);
+		runtime->name, pid, runtime->dir, LOCK_LEAF);
 }
 
 /* 0 with the lock, -ENOENT when the directory vanished meanwhile, or a failure with a sentence. */
@@ -181,31 +180,13 @@ static int take_lock(struct runtime *runtime, struct error *err)
 		return error_set(err, -ENAMETOOLONG,
 			"the runtime directory %s has too long a name; give a shorter one",
 			runtime->dir);
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-	int code = fd < 0 ? -errno : 0;
-	if (code == -ENOENT)
+	pid_t holder = 0;
+	int code = lock_file_take(path, &runtime->lock_fd, &holder);
+	if (code == 0 || code == -ENOENT)
 		return code;
-	if (code == 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
-		code = -errno;
 	if (code == -EWOULDBLOCK)
-		code = refuse_busy(runtime, fd, err);
-	else if (code < 0)
-		error_set(err, code, "cannot lock %s: %s", path, error_text(code));
-
-	/* The file may have been removed by its last holder after it was opened here. */
-	struct stat locked, named;
-	if (code == 0 && (fstat(fd, &locked) < 0 || stat(path, &named) < 0 ||
-				 locked.st_ino != named.st_ino || locked.st_dev != named.st_dev))
-		code = -ENOENT;
-	if (code < 0) {
-		fd_close(fd);
-		return code;
-	}
-	/* The pid is for people; the lock holds without it, so a full disk is no failure. */
-	if (ftruncate(fd, 0) == 0)
-		dprintf(fd, "%d\n", (int)getpid());
-	runtime->lock_fd = fd;
-	return 0;
+		return refuse_busy(runtime, holder, err);
+	return error_set(err, code, "cannot lock %s: %s", path, error_text(code));
 }
 
 static void remove_made_dirs(const struct runtime *runtime)
