@@ -266,9 +266,19 @@ static int open_members(struct active_domain *active, struct error *err)
 	return 0;
 }
 
+static int open_domain_log(struct active_domain *active, struct error *err)
+{
+	const struct domain_log_params params = {
+		.loop = active->loop,
+		.path = active->runtime.log_path,
+		.limits = domain_log_limits(document_domain(active->document)),
+	};
+	return domain_log_new(&params, &active->domain_log, err);
+}
+
 static int open_all(struct active_domain *active, struct error *err)
 {
-	int code = domain_log_new(active->loop, active->runtime.log_path, &active->domain_log, err);
+	int code = open_domain_log(active, err);
 	if (code == 0)
 		code = open_state(active, err);
 	if (code == 0)

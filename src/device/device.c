@@ -95,6 +95,7 @@ static int open_ends(struct device *device, struct error *err)
 		.config = params->config,
 		.runtime_dir = params->runtime_dir,
 		.domain_log = params->domain_log,
+		.log_share = params->log_share,
 		.continued = params->slot_found,
 		.sink = &device_backend_sink,
 		.device = device,

@@ -68,6 +68,7 @@ struct device_params {
 	struct state_slot *slot;       /* its own; must outlive the device */
 	bool slot_found;               /* the slot continues an earlier process's */
 	struct domain_log *domain_log;
+	struct log_share *log_share; /* its domain's part of the quota, or NULL */
 	const struct device_listener *listener;
 	void *user;
 };
@@ -127,6 +128,20 @@ void device_break_done(struct device *device);
 
 struct guest_port *device_guest_port(struct device *device);
 const struct device_config *device_config(const struct device *device);
+
+/* Its logs (<log file=>, type='file', the domain's log) are opened anew at their paths. */
+void device_reopen_logs(struct device *device);
+
+/* The raw log, <log file=>: bytes and files with all that was rotated. */
+struct device_log_status {
+	const char *path; /* the config's own */
+	uint64_t bytes;
+	unsigned files;
+	bool failing; /* the last write failed or takes too long */
+};
+
+/* False: it has none. */
+bool device_log_status(const struct device *device, struct device_log_status *ret);
 
 /* A snapshot of one reader. */
 struct reader_status {
