@@ -1,6 +1,7 @@
 /* The directory of definitions; see definitions.h. */
 #include "daemon/definitions.h"
 
+#include "util/dir.h"
 #include "util/fd.h"
 
 #include <dirent.h>
@@ -142,23 +143,6 @@ int definition_parse(const char *leaf, const char *text, size_t n, struct diagno
 
 /* ---- keeping --------------------------------------------------------------------------------- */
 
-/* With the directories above it. A negative errno. */
-static int make_dir(const char *dir)
-{
-	char *path = strdup(dir);
-	int code = path != NULL ? 0 : -ENOMEM;
-	for (char *slash = path; code == 0 && (slash = strchr(slash + 1, '/')) != NULL;) {
-		*slash = '\0';
-		if (mkdir(path, 0755) < 0 && errno != EEXIST)
-			code = -errno;
-		*slash = '/';
-	}
-	if (code == 0 && mkdir(dir, 0700) < 0 && errno != EEXIST)
-		code = -errno;
-	free(path);
-	return code;
-}
-
 static int open_dir_for_change(const char *dir)
 {
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -204,7 +188,7 @@ int definitions_draft(
 	char leaf[DEFINITION_LEAF_SIZE], draft[DEFINITION_LEAF_SIZE + 8];
 	definition_leaf(domain_name, leaf);
 	draft_leaf(domain_name, draft);
-	int dir_fd = make_dir(dir);
+	int dir_fd = dir_make(dir, 0700, NULL);
 	if (dir_fd == 0)
 		dir_fd = open_dir_for_change(dir);
 	int code = dir_fd < 0 ? dir_fd : check_place(dir_fd, leaf);

@@ -22,11 +22,14 @@ struct entry {
 	uint64_t counted_from_ms; /* the lines, and what was one too many */
 	unsigned lines;
 	unsigned untold;
+	bool compared; /* what follows is known */
+	bool guest_present;
+	enum backend_state state;
 };
 
 struct report {
 	struct loop *loop;
-	void (*say)(void *user, const char *domain, const char *alias, const char *text);
+	const struct report_listener *listener;
 	void *user;
 	struct list buckets[BUCKET_COUNT];
 };
@@ -88,7 +91,7 @@ static void say_number(struct report *report, const char *domain, const char *al
 	if (number == 0)
 		return;
 	snprintf(line, sizeof(line), "%" PRIu64 " %s", number, text);
-	report->say(report->user, domain, alias, line);
+	report->listener->say(report->user, domain, alias, line);
 }
 
 static void say_untold(struct report *report, struct entry *entry)
@@ -104,7 +107,7 @@ static void say_note(struct report *report, struct entry *entry, uint64_t *told,
 	if (text[0] == '\0' || hash == *told)
 		return;
 	*told = hash;
-	report->say(report->user, entry->domain, entry->alias, text);
+	report->listener->say(report->user, entry->domain, entry->alias, text);
 }
 
 /* ---- what happens -----------------------------------------------------------------------------
@@ -130,21 +133,48 @@ void report_trouble(struct report *report, const char *domain, const struct devi
 	entry->lines++;
 	entry->trouble = hash;
 	entry->trouble_ms = now;
-	report->say(report->user, domain, config->alias, reason);
+	report->listener->say(report->user, domain, config->alias, reason);
+	report->listener->happened(report->user, "trouble", domain, config->alias, reason);
+}
+
+static void happened(
+	struct report *report, const struct entry *entry, const char *event, const char *text)
+{
+	report->listener->happened(report->user, event, entry->domain, entry->alias, text);
+}
+
+static void compare_states(
+	struct report *report, struct entry *entry, const struct device_status *status)
+{
+	static const char *const texts[BACKEND_STATE_COUNT] = {
+		[BACKEND_IDLE] = "idle",
+		[BACKEND_LISTENING] = "listening",
+		[BACKEND_CONNECTING] = "connecting",
+		[BACKEND_CONNECTED] = "connected",
+	};
+	bool is_first = !entry->compared;
+	bool guest_changed = entry->guest_present != status->guest_present;
+	bool state_changed = entry->state != status->backend_state;
+	entry->compared = true;
+	entry->guest_present = status->guest_present;
+	entry->state = status->backend_state;
+	if (guest_changed)
+		happened(report, entry, "guest",
+			status->guest_present ? "the VMM has come" : "the VMM has left");
+	if (state_changed || is_first)
+		happened(report, entry, "state", texts[status->backend_state]);
 }
 
 void report_changed(struct report *report, const char *domain, const struct device *device)
 {
-	const char *alias = device_config(device)->alias;
+	struct entry *entry = entry_of(report, domain, device_config(device)->alias);
 	struct device_status status;
-	device_status(device, &status);
-	if (status.backend_note[0] == '\0' && status.guest_note[0] == '\0')
-		return;
-	struct entry *entry = entry_of(report, domain, alias);
 	if (entry == NULL)
 		return;
+	device_status(device, &status);
 	say_note(report, entry, &entry->backend, status.backend_note);
 	say_note(report, entry, &entry->guest, status.guest_note);
+	compare_states(report, entry, &status);
 }
 
 void report_losses(struct report *report, const char *domain, const struct device *device)
@@ -165,15 +195,14 @@ void report_losses(struct report *report, const char *domain, const struct devic
 /* ---- the whole --------------------------------------------------------------------------------
  */
 
-int report_new(struct loop *loop,
-	void (*say)(void *user, const char *domain, const char *alias, const char *text),
-	void *user, struct report **ret)
+int report_new(
+	struct loop *loop, const struct report_listener *listener, void *user, struct report **ret)
 {
 	struct report *report = calloc(1, sizeof(*report));
 	if (report == NULL)
 		return -ENOMEM;
 	report->loop = loop;
-	report->say = say;
+	report->listener = listener;
 	report->user = user;
 	for (size_t i = 0; i < BUCKET_COUNT; i++)
 		list_init(&report->buckets[i]);

@@ -18,10 +18,20 @@ enum {
 
 struct report;
 
-/* `say` is given each line, without its end. 0 or -ENOMEM. */
-int report_new(struct loop *loop,
-	void (*say)(void *user, const char *domain, const char *alias, const char *text),
-	void *user, struct report **ret);
+struct report_listener {
+	/* Each line, without its end. */
+	void (*say)(void *user, const char *domain, const char *alias, const char *text);
+	/*
+	 * For those who follow events: "trouble" (each that is said), "guest" (the VMM came or
+	 * left) and "state" (the backend's), with one sentence.
+	 */
+	void (*happened)(void *user, const char *event, const char *domain, const char *alias,
+		const char *text);
+};
+
+/* 0 or -ENOMEM. */
+int report_new(
+	struct loop *loop, const struct report_listener *listener, void *user, struct report **ret);
 /* Takes and returns NULL. */
 struct report *report_free(struct report *report);
 

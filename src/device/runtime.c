@@ -8,6 +8,7 @@
  */
 #include "device/runtime.h"
 
+#include "util/dir.h"
 #include "util/fd.h"
 #include "util/hash.h"
 #include "util/lock_file.h"
@@ -116,30 +117,6 @@ int runtime_path(const struct runtime *runtime, const char *leaf, char *ret, siz
 
 /* ---- making --------------------------------------------------------------------------------- */
 
-/* mkdir -p. *ret_made: the last directory is ours (unchanged when it was there). */
-static int make_dirs(const char *path, mode_t mode, bool *ret_made)
-{
-	char part[RUNTIME_PATH_SIZE];
-	if (format_path(part, sizeof part, "%s", path) < 0)
-		return -ENAMETOOLONG;
-	for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdir(part, 0755) < 0 && errno != EEXIST)
-			return -errno;
-		*slash = '/';
-	}
-	if (mkdir(part, mode) == 0) {
-		*ret_made = true;
-		return 0;
-	}
-	struct stat st;
-	if (errno != EEXIST)
-		return -errno;
-	if (stat(part, &st) < 0)
-		return -errno;
-	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
-}
-
 /* RUNTIME/NAME is ours alone: what stands there must be a directory of this user. */
 static int make_own_dir(const char *path, bool *ret_made, struct error *err)
 {
@@ -203,7 +180,7 @@ static int lock_domain(struct runtime *runtime, struct error *err)
 {
 	int code = -ENOENT;
 	for (int i = 0; i < OPEN_ATTEMPTS && code == -ENOENT; i++) {
-		code = make_dirs(runtime->base, 0755, &runtime->made_base);
+		code = dir_make(runtime->base, 0755, &runtime->made_base);
 		if (code < 0)
 			return error_set(err, code, "cannot make the runtime directory %s: %s",
 				runtime->base, error_text(code));
@@ -259,7 +236,7 @@ int runtime_open(struct runtime *runtime, const char *domain_name, const char *r
 		remove_made_dirs(runtime);
 		return code;
 	}
-	code = make_dirs(runtime->log_dir, 0755, &runtime->made_log_dir);
+	code = dir_make(runtime->log_dir, 0755, &runtime->made_log_dir);
 	if (code < 0) {
 		error_set(err, code, "cannot make the log directory %s: %s", runtime->log_dir,
 			error_text(code));
