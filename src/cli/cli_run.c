@@ -11,14 +11,15 @@
 #include "cli/attach.h"
 #include "cli/command.h"
 #include "cli/input.h"
-#include "cli/run_break.h"
+#include "cli/run_control.h"
 #include "cli/run_options.h"
-#include "cli/run_report.h"
 #include "cli/run_table.h"
 #include "cli/run_vmm.h"
 #include "cli/terminal.h"
 #include "device/domains.h"
+#include "device/report.h"
 #include "loop/loop.h"
+#include "vmm/guest_break.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,9 +56,10 @@ struct run {
 	bool defined;                 /* it runs or has failed */
 	struct error err;             /* why it failed */
 	struct qemu_arguments qemu;
-	struct breaks *breaks;
-	struct report report;
-	struct terminal *terminal; /* NULL once closed */
+	struct guest_breaks *breaks;
+	struct report *report;
+	struct run_control *control; /* NULL: not yet, or closed */
+	struct terminal *terminal;   /* NULL once closed */
 	struct vmm vmm;
 	struct rlimit files; /* the limit we were started with: the VMM's */
 	bool stopping;       /* somebody wants the end */
@@ -73,15 +75,30 @@ static const struct domain *domain_of(const struct run *run)
 /* ---- the end -----------------------------------------------------------------------------------
  */
 
+/* loop_drain() has waited for it. */
+static void on_breaks_closed(void *user)
+{
+}
+
+static void on_control_closed(void *user)
+{
+	struct run *run = user;
+	run->control = NULL;
+	domains_close(run->domains, false);
+}
+
 static void end(struct run *run)
 {
 	if (run->closing)
 		return;
 	run->closing = true;
 	if (run->breaks != NULL)
-		breaks_close(run->breaks);
+		guest_breaks_close(run->breaks, on_breaks_closed, run);
 	run->breaks = NULL;
-	domains_close(run->domains, false);
+	if (run->control != NULL)
+		run_control_close(run->control, on_control_closed, run);
+	else
+		domains_close(run->domains, false);
 }
 
 /* A person or a supervisor wants the end; the second time at once. */
@@ -123,26 +140,64 @@ static void on_signal(struct loop_signal *base, int number)
 /* ---- the devices' events -----------------------------------------------------------------------
  */
 
+/* A line that may stand beside what is typed on a raw terminal. */
+static void say(void *user, const char *domain, const char *alias, const char *text)
+{
+	fprintf(stderr, "chardev: %s: %s%s", alias, text, terminal_newline());
+}
+
+static void on_happened(
+	void *user, const char *event, const char *domain, const char *alias, const char *text)
+{
+	struct run *run = user;
+	if (run->control != NULL)
+		run_control_tell(run->control, event, domain, alias, text);
+}
+
+static const struct report_listener report_listener = {
+	.say = say,
+	.happened = on_happened,
+};
+
+static void on_break_failed(void *user, const struct device *device, const char *reason)
+{
+	fprintf(stderr, "chardev: %s: BREAK not sent: %s%s", device_config(device)->alias, reason,
+		terminal_newline());
+}
+
 static bool on_guest_break(void *user, struct served *served, struct device *device)
 {
 	struct run *run = user;
-	return run->breaks != NULL && breaks_send(run->breaks, device);
+	if (run->breaks == NULL)
+		return false;
+	const struct domain *domain = domain_of(run);
+	const struct device_config *config =
+		domain_find_device(domain, device_config(device)->alias);
+	size_t index = config != NULL ? (size_t)(config - domain->devices) : SIZE_MAX;
+	return index < run->qemu.chardev_ids.count &&
+	       guest_breaks_send(run->breaks, active_domain_runtime(served_active(served)), device,
+		       run->qemu.chardev_ids.items[index]);
 }
 
 static void on_changed(void *user, struct served *served, struct device *device)
 {
-	report_changed(&((struct run *)user)->report, device);
+	struct run *run = user;
+	report_changed(run->report, served_name(served), device);
 }
 
 static void on_trouble(
 	void *user, struct served *served, const struct device_config *config, const char *reason)
 {
-	report_trouble(&((struct run *)user)->report, config, reason);
+	struct run *run = user;
+	report_trouble(run->report, served_name(served), config, reason);
 }
 
 static void on_ending(void *user, struct served *served, struct device *device)
 {
-	report_losses(&((struct run *)user)->report, device);
+	struct run *run = user;
+	if (run->breaks != NULL)
+		guest_breaks_forget(run->breaks, device);
+	report_losses(run->report, served_name(served), device);
 }
 
 static void on_state(void *user, struct served *served)
@@ -327,12 +382,13 @@ static int begin(struct run *run, struct error *err)
 		options->file, runs_qemu(run) ? options->vmm + 1 : NULL, &run->qemu, err);
 	if (code < 0 && (options->vmm == NULL || runs_qemu(run)))
 		return code;
-	code = breaks_new(run->loop, run->active, &run->qemu.chardev_ids, &run->breaks);
+	code = guest_breaks_new(run->loop, on_break_failed, run, &run->breaks);
 	if (code < 0)
 		return error_set(err, code, "cannot prepare for BREAK: %s", error_text(code));
-	code = report_init(&run->report, run->loop, run->active);
+	code = run_control_open(
+		run->loop, run->domains, active_domain_runtime(run->active), &run->control, err);
 	if (code < 0)
-		return error_set(err, code, "out of memory");
+		return code;
 	run_table_print(run->active, stdout);
 	code = open_console(run, err);
 	if (code < 0 || options->vmm != NULL)
@@ -392,7 +448,7 @@ static void finish(struct run *run)
 	loop_timer_close(&run->kill_timer, NULL);
 	loop_drain(run->loop);
 	run->loop = loop_free(run->loop);
-	report_fini(&run->report);
+	report_free(run->report);
 }
 
 static void serve(struct run *run, struct document *document)
@@ -400,6 +456,10 @@ static void serve(struct run *run, struct document *document)
 	struct error err = {0};
 	loop_timer_init(&run->kill_timer, run->loop, on_kill_timer);
 	int code = watch_signals(run, &err);
+	if (code == 0)
+		code = report_new(run->loop, &report_listener, run, &run->report);
+	if (code == -ENOMEM)
+		error_set(&err, code, "out of memory");
 	if (code == 0)
 		code = define(run, document, &err);
 	else

@@ -6,9 +6,11 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 struct plan {
 	atomic_int calls;
@@ -17,7 +19,10 @@ struct plan {
 	atomic_int error;
 };
 
+enum { CUT_PARTS = 4 };
+
 static struct plan plans[FAIL_CALL_COUNT];
+static atomic_size_t send_limit; /* 0: none */
 
 void fail_nth(enum fail_call call, int n, int error)
 {
@@ -32,6 +37,11 @@ void fail_from(enum fail_call call, int n, int error)
 	plans[call].and_after = true;
 }
 
+void fail_limit_sends(size_t max)
+{
+	send_limit = max;
+}
+
 int fail_count(enum fail_call call)
 {
 	return plans[call].calls;
@@ -43,6 +53,7 @@ void fail_reset(void)
 		plans[i].fails_at = 0;
 		plans[i].calls = 0;
 	}
+	send_limit = 0;
 }
 
 /* The errno to fail with, or 0. */
@@ -74,6 +85,7 @@ WRAP(FAIL_BIND, int, bind, (int fd, const struct sockaddr *sa, socklen_t n), (fd
 WRAP(FAIL_CALLOC, void *, calloc, (size_t n, size_t size), (n, size), NULL)
 WRAP(FAIL_CONNECT, int, connect, (int fd, const struct sockaddr *sa, socklen_t n), (fd, sa, n), -1)
 WRAP(FAIL_EPOLL_CREATE1, int, epoll_create1, (int flags), (flags), -1)
+WRAP(FAIL_FSYNC, int, fsync, (int fd), (fd), -1)
 WRAP(FAIL_INOTIFY_ADD_WATCH, int, inotify_add_watch, (int fd, const char *path, uint32_t mask),
 	(fd, path, mask), -1)
 WRAP(FAIL_INOTIFY_INIT1, int, inotify_init1, (int flags), (flags), -1)
@@ -88,9 +100,35 @@ WRAP(FAIL_PTHREAD_CREATE, int, pthread_create,
 	(thread, attr, start, arg), error)
 WRAP(FAIL_READ, ssize_t, read, (int fd, void *bytes, size_t n), (fd, bytes, n), -1)
 WRAP(FAIL_READV, ssize_t, readv, (int fd, const struct iovec *iov, int n), (fd, iov, n), -1)
-WRAP(FAIL_SENDMSG, ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags),
-	(fd, message, flags), -1)
+WRAP(FAIL_RENAMEAT, int, renameat, (int from_fd, const char *from, int to_fd, const char *to),
+	(from_fd, from, to_fd, to), -1)
 WRAP(FAIL_SOCKET, int, socket, (int domain, int type, int protocol), (domain, type, protocol), -1)
 WRAP(FAIL_TIMERFD_CREATE, int, timerfd_create, (int clock, int flags), (clock, flags), -1)
 WRAP(FAIL_WRITE, ssize_t, write, (int fd, const void *bytes, size_t n), (fd, bytes, n), -1)
 WRAP(FAIL_WRITEV, ssize_t, writev, (int fd, const struct iovec *iov, int n), (fd, iov, n), -1)
+
+/* ---- sendmsg() may also be cut --------------------------------------------------------------- */
+
+ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
+
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	struct msghdr cut = *message;
+	struct iovec iov[CUT_PARTS];
+	size_t left = send_limit;
+	errno = planned(FAIL_SENDMSG);
+	if (errno != 0)
+		return -1;
+	if (left == 0 || message->msg_iovlen > CUT_PARTS)
+		return __real_sendmsg(fd, message, flags);
+	cut.msg_iov = iov;
+	cut.msg_iovlen = 0;
+	for (size_t i = 0; i < message->msg_iovlen && left > 0; i++) {
+		struct iovec part = message->msg_iov[i];
+		part.iov_len = part.iov_len < left ? part.iov_len : left;
+		left -= part.iov_len;
+		iov[cut.msg_iovlen++] = part;
+	}
+	return __real_sendmsg(fd, &cut, flags);
+}

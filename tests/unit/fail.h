@@ -12,12 +12,15 @@
 #ifndef CHARDEV_TEST_FAIL_H
 #define CHARDEV_TEST_FAIL_H
 
+#include <stddef.h>
+
 enum fail_call {
 	FAIL_ACCEPT4,
 	FAIL_BIND,
 	FAIL_CALLOC,
 	FAIL_CONNECT,
 	FAIL_EPOLL_CREATE1,
+	FAIL_FSYNC,
 	FAIL_INOTIFY_ADD_WATCH,
 	FAIL_INOTIFY_INIT1,
 	FAIL_LISTEN,
@@ -26,6 +29,7 @@ enum fail_call {
 	FAIL_PTHREAD_CREATE,
 	FAIL_READ,
 	FAIL_READV,
+	FAIL_RENAMEAT,
 	FAIL_SENDMSG,
 	FAIL_SOCKET,
 	FAIL_TIMERFD_CREATE,
@@ -39,6 +43,8 @@ void fail_nth(enum fail_call call, int n, int error);
 /* Likewise, and every call from the N-th on, until fail_reset(). */
 void fail_from(enum fail_call call, int n, int error);
 int fail_count(enum fail_call call);
+/* Each sendmsg() sends at most so many bytes, until fail_reset(); 0: no limit. */
+void fail_limit_sends(size_t max);
 /* Nothing fails; counts are 0. */
 void fail_reset(void);
 
