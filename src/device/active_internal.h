@@ -38,6 +38,7 @@ struct active_domain {
 	struct active_params params;
 	struct runtime runtime;
 	struct state state;
+	struct log_share *log_share; /* of the quota; NULL: none */
 	struct domain_log *domain_log;
 	struct guest_witness witness;
 	struct loop_task live_task; /* many changes at once write live.xml once */

@@ -37,7 +37,8 @@ struct peer {
 	bool input_finished; /* it will give nothing more */
 	bool holding;        /* the guest is paused because of it, as of the last look */
 	uint64_t typed;
-	uint64_t untold_gap; /* a viewer's: missed bytes that its stream has yet to hear of */
+	uint64_t
+		untold_gap; /* missed bytes that a viewer's or a file's stream has yet to hear of */
 	struct stream_window window; /* of its terminal; 0: unknown */
 	uint64_t write_started_ms;   /* of borrowed memory, or the wait for its turn */
 	struct abandoned *abandoned; /* where the borrowed memory stands, if not in the ring */
@@ -155,6 +156,10 @@ void device_tell_gap(struct peer *peer);
 int device_log_open(struct device *device, struct error *err);
 void device_log_gap(struct device *device, const struct peer *peer, uint64_t missed);
 /* A write of the log ended, well or not: where it stands now. */
-void device_log_written(struct device *device, const struct peer *peer, int failure);
+void device_log_written(struct device *device, const struct peer *peer);
+/* A line for its index, if there is one: "connect" and a name. */
+void device_log_event(struct device *device, const char *kind, const char *name);
+/* Its peer is freed; the log itself closes in its own time. */
+void device_log_left(struct device *device);
 
 #endif

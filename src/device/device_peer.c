@@ -4,6 +4,8 @@
  */
 #include "device/device_internal.h"
 
+#include "backend/log_file.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +46,7 @@ static void note_missed(struct peer *peer, uint64_t missed)
 {
 	if (missed != 0 && peer->is_log)
 		device_log_gap(peer->device, peer, missed);
-	if (peer->kind != PEER_VIEWER)
+	if (peer->is_log || (peer->kind != PEER_VIEWER && peer->kind != PEER_FILE))
 		return;
 	peer->untold_gap += missed;
 	device_tell_gap(peer);
@@ -186,6 +188,18 @@ static void on_writable(void *consumer)
 	moved_on(device);
 }
 
+/* What is always there, a file or the void, is no event. */
+static void log_event(const struct peer *peer, const char *kind)
+{
+	if (!peer->no_input || peer->kind == PEER_VIEWER)
+		device_log_event(peer->device, kind, peer->name);
+}
+
+static const char *failure_text(const struct peer *peer, int failure)
+{
+	return peer->kind == PEER_FILE ? log_file_trouble(failure) : error_text(failure);
+}
+
 static void on_written(void *consumer, size_t done, int failure)
 {
 	struct peer *peer = consumer;
@@ -194,10 +208,10 @@ static void on_written(void *consumer, size_t done, int failure)
 	reader_written(reader, done);
 	give_back_abandoned(peer);
 	if (peer->is_log)
-		device_log_written(device, peer, failure);
+		device_log_written(device, peer);
 	if (failure != 0) {
 		if (!reader->failing)
-			device_note_error(device, peer->name, error_text(failure));
+			device_note_error(device, peer->name, failure_text(peer, failure));
 		reader->failing = true;
 		loop_timer_start(&device->retry_timer, POLICY_FILE_RETRY_MS);
 	} else {
@@ -227,6 +241,7 @@ static void on_gone(void *consumer, int reason, uint64_t unsent)
 		if (reached > device->delivered_settled)
 			device->delivered_settled = reached;
 	}
+	log_event(peer, "disconnect");
 	stream_close(peer->stream);
 	device_peer_free(peer);
 	device_attend_guest(device);
@@ -309,6 +324,8 @@ static void init_reader(struct device *device, struct peer *peer, uint64_t offse
 		peer->reader.offset = device->history.oldest;
 		peer->reader.dropped = missed;
 		peer->reader.gaps = 1;
+		if (peer->kind == PEER_FILE)
+			peer->untold_gap = missed;
 	}
 }
 
@@ -342,6 +359,7 @@ void device_welcome(struct peer *peer)
 {
 	struct device *device = peer->device;
 	device->connects++;
+	log_event(peer, "connect");
 	if (!peer->no_input)
 		stream_read_start(peer->stream);
 	/* Where nothing is said, it says nothing. */
@@ -415,8 +433,12 @@ void device_count_unread(struct device *device)
 
 void device_close_peers(struct device *device)
 {
+	list_for_each(link, &device->peers)
+		log_event(container_of(link, struct peer, link), "disconnect");
 	list_for_each_safe(link, &device->peers) {
 		struct peer *peer = container_of(link, struct peer, link);
+		if (peer->is_log)
+			device_log_left(device);
 		stream_close(peer->stream);
 		if (peer->abandoned == NULL) {
 			device_peer_free(peer);

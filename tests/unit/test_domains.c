@@ -268,7 +268,7 @@ static void what_is_kept_is_gone_on_with(void **state)
 	assert_int_equal(read(fd, raw, sizeof(raw)), 8);
 	assert_string_equal(raw, "one two ");
 	close(fd);
-	remove_file(bench, "raw");
+	remove_log(bench, "raw");
 }
 
 /* A chatty guest does not hold up an end that keeps its FIFO. */
@@ -321,8 +321,8 @@ static void logs_that_were_moved_are_opened_anew(void **state)
 	close_domains(bench, false);
 	assert_file(bench, "moved", "before ");
 	assert_file(bench, "raw", "after ");
-	remove_file(bench, "moved");
-	remove_file(bench, "raw");
+	remove_log(bench, "moved");
+	remove_log(bench, "raw");
 }
 
 int main(void)

@@ -136,7 +136,7 @@ static void changes_under_way_lose_no_byte(void **state)
 		if (got[i] != (char)(i * 2654435761U >> 13))
 			fail_msg("byte %u differs", i);
 	close(fd);
-	remove_file(bench, "raw");
+	remove_log(bench, "raw");
 }
 
 static void assert_file(const struct bench *bench, const char *leaf, const char *text)
@@ -147,7 +147,7 @@ static void assert_file(const struct bench *bench, const char *leaf, const char 
 	assert_true(read(fd, got, sizeof(got) - 1) >= 0);
 	assert_string_equal(got, text);
 	close(fd);
-	remove_file(bench, leaf);
+	remove_log(bench, leaf);
 }
 
 static void another_log_begins_with_what_is_to_come(void **state)
