@@ -9,7 +9,7 @@
  * type has no use for it, it is 0.
  *
  * A viewer that gets DATA whose offset is not where the DATA before it ended has missed the bytes
- * between.
+ * between. The NOTICE of the end has the offset at which everything ends, for the same purpose.
  *
  * The payload of a NOTICE is a JSON object. It tells how things are when it is sent: of what has
  * changed several times meanwhile there is one. WHO is {"id":N,"uid":N,"pid":N}.

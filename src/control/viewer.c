@@ -371,7 +371,7 @@ static void close_stream(struct stream *stream)
 		viewer->end_reason = "the device is not served any more";
 	loop_task_cancel(&viewer->task);
 	viewer_leave(viewer);
-	framed_close(&viewer->framed, viewer->end_code, viewer->end_reason);
+	framed_close(&viewer->framed, viewer->offset, viewer->end_code, viewer->end_reason);
 }
 
 /* Its maker is the viewer itself, which goes on until its connection is closed. */

@@ -214,6 +214,7 @@ static void a_log_comes_whole(void **state)
 		assert_string_equal(client.reply, reply);
 		assert_int_equal(client.first, 0);
 		assert_int_equal(client.bytes, script.limit);
+		assert_int_equal(client.end, script.limit);
 		assert_int_equal(client.gaps, 0);
 		assert_string_equal(client.log,
 			"N {\"notice\":\"end\",\"code\":0,\"reason\":\"the log ends here\"}\n");

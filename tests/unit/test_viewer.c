@@ -901,6 +901,7 @@ static void the_device_s_end_is_told(void **state)
 	for (int i = 0; i < 3; i++) {
 		assert_true(clients[i].ended);
 		assert_int_equal(clients[i].bytes, device->head);
+		assert_int_equal(clients[i].end, device->head);
 		assert_string_equal(clients[i].log, "N {\"notice\":\"end\",\"code\":0,\"reason\":"
 						    "\"the device is not served any more\"}\n");
 	}
