@@ -796,6 +796,8 @@ static void a_viewer_that_stops_is_told_how_things_are(void **state)
 	device->seats[1].waiting = true; /* only the first one gets output */
 	guest_writes(OUTPUT_SIZE);
 	settle();
+	client_send(&clients[1], FRAME_PEN, "a", 1);
+	settle();
 	for (int i = 0; i < 100; i++) {
 		device->guest_present = i % 2 == 0;
 		viewers_device_changed(viewers, device);
@@ -935,6 +937,52 @@ static void the_server_s_end_is_told(void **state)
 	assert_audited("1002 detach: viewer 3 (uid 1002, pid 12) detached: the server ends\n");
 }
 
+/* What it has not read yet is still sent, and when it is, nothing waits for the clock. */
+static void the_rest_of_a_frame_is_sent_before_the_end(void **state)
+{
+	watch(0);
+	settle_all();
+	fail_limit_sends(3000);
+	guest_writes(FRAME_PAYLOAD_MAX);
+	const struct framed *framed =
+		&container_of(device->seats[0].stream, struct viewer, base)->framed;
+	assert_non_null(framed->staged);
+	uint64_t before = loop_now_ms(loop);
+	leave_seat(&device->seats[0]);
+	while (!clients[0].ended)
+		if (!client_read(&clients[0], SIZE_MAX) && !clients[0].ended)
+			turn();
+	assert_true(loop_now_ms(loop) - before < FRAMED_LINGER_MS / 2);
+	assert_int_equal(clients[0].bytes, FRAME_PAYLOAD_MAX);
+	assert_int_equal(clients[0].end, FRAME_PAYLOAD_MAX);
+	assert_told(0, "\"reason\":\"the device is not served any more\"}");
+}
+
+/* A frame that is cut for good is nothing to go on after. */
+static void a_connection_that_fails_is_closed(void **state)
+{
+	for (int i = 0; i < 2; i++) {
+		device->seat_count = 0;
+		told[0] = '\0';
+		assert_int_equal(attach(0, (struct how){.offset = device->head}), 0);
+		settle_all();
+		if (i == 0) {
+			fail_nth(FAIL_SENDMSG, 1, ENOBUFS);
+		} else {
+			fail_limit_sends(5);
+			fail_nth(FAIL_MALLOC, 1, ENOMEM);
+		}
+		guest_writes(100);
+		settle_all();
+		assert_true(clients[0].ended);
+		assert_int_equal(clients[0].bytes, 0);
+		assert_int_equal(device->seats[0].gones, 1);
+		assert_audited("detached: the connection failed\n");
+		fail_reset();
+		client_close(&clients[0]);
+	}
+}
+
 /* Its place is all that it takes, and the end does not wait for it for ever. */
 static void one_that_never_reads_does_not_keep_the_end(void **state)
 {
@@ -1054,6 +1102,8 @@ int main(void)
 		TEST(the_device_s_end_is_told),
 		TEST(a_device_that_takes_no_viewer_ends_it),
 		TEST(the_server_s_end_is_told),
+		TEST(the_rest_of_a_frame_is_sent_before_the_end),
+		TEST(a_connection_that_fails_is_closed),
 		TEST(one_that_never_reads_does_not_keep_the_end),
 		TEST(a_cancelled_viewer_has_not_been),
 		TEST(there_is_a_greatest_number),
