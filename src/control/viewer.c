@@ -21,12 +21,17 @@ static struct viewer *of(struct stream *stream)
 	return container_of(stream, struct viewer, base);
 }
 
+void viewer_note(struct viewer *viewer, unsigned notices)
+{
+	if (viewer->has_started)
+		viewer->notices |= notices;
+}
+
 void viewer_notify(struct viewer *viewer, unsigned notices)
 {
-	if (!viewer->has_started || viewer->base.closing)
-		return;
-	viewer->notices |= notices;
-	loop_task_post(&viewer->task);
+	viewer_note(viewer, notices);
+	if (viewer->notices != 0 && !viewer->base.closing)
+		loop_task_post(&viewer->task);
 }
 
 void viewer_end(struct viewer *viewer, int code, const char *reason)

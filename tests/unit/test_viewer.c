@@ -322,11 +322,25 @@ static void guest_writes(uint64_t n)
 		pump(&device->seats[i]);
 }
 
+/* What all are to be told is told now, not after VIEWERS_TELL_MS. */
+static void hasten(void)
+{
+	list_for_each(link, &viewers->groups) {
+		struct viewer_group *group = container_of(link, struct viewer_group, link);
+		if (!loop_timer_is_active(&group->tell_timer))
+			continue;
+		loop_timer_stop(&group->tell_timer);
+		group->tell_timer.expired(&group->tell_timer);
+	}
+}
+
 /* Turns the loop and reads at all clients until there is nothing more. */
 static void settle_all(void)
 {
 	for (bool more = true; more;) {
 		more = false;
+		settle();
+		hasten();
 		settle();
 		for (int i = 0; i < SEATS; i++)
 			more |= client_read(&clients[i], SIZE_MAX);
@@ -470,6 +484,8 @@ static void a_viewer_that_stops_costs_a_frame(void **state)
 	const struct framed *framed =
 		&container_of(device->seats[0].stream, struct viewer, base)->framed;
 	assert_true(framed->staged_end - framed->staged_at < FRAME_HEADER_SIZE + FRAME_PAYLOAD_MAX);
+	hasten();
+	settle();
 	uint64_t wakeups = loop_wakeups(loop);
 	for (int i = 0; i < 10; i++)
 		guest_writes(1000);
@@ -829,17 +845,45 @@ static void the_guest_is_told_when_it_changes(void **state)
 	assert_string_equal(clients[0].log, "N {\"notice\":\"guest\",\"attached\":true}\n");
 }
 
+static void until_told(int index, const char *text)
+{
+	while (!client_has(&clients[index], text))
+		if (!client_read(&clients[index], SIZE_MAX))
+			turn();
+}
+
+/* Once for many who come in a row. */
 static void comings_and_goings_are_told(void **state)
+{
+	for (int i = 0; i < 5; i++)
+		watch(i);
+	until_told(0, "{\"notice\":\"viewers\",\"count\":5}");
+	assert_int_equal(clients[0].frames, 1);
+	client_close(&clients[1]);
+	until_told(0, "{\"notice\":\"viewers\",\"count\":4}");
+	until_told(2, "{\"notice\":\"viewers\",\"count\":4}");
+	uint64_t wakeups = loop_wakeups(loop);
+	struct pollfd wait = {loop_fd(loop), POLLIN, 0};
+	assert_int_equal(poll(&wait, 1, 2 * VIEWERS_TELL_MS), 0);
+	assert_int_equal(loop_wakeups(loop), wakeups);
+}
+
+/* The two whom it concerns without a wait, the others soon, each once. */
+static void who_lost_the_pen_knows_at_once(void **state)
 {
 	for (int i = 0; i < 3; i++)
 		watch(i);
 	settle_all();
-	assert_told(0, "{\"notice\":\"viewers\",\"count\":3}");
-	assert_false(client_has(&clients[2], "viewers"));
-	client_close(&clients[1]);
-	settle_all();
-	assert_told(0, "{\"notice\":\"viewers\",\"count\":2}");
-	assert_told(2, "{\"notice\":\"viewers\",\"count\":2}");
+	forget();
+	client_send(&clients[1], FRAME_PEN, "f", 1);
+	settle();
+	for (int i = 0; i < 3; i++)
+		client_read(&clients[i], SIZE_MAX);
+	assert_told(0, "\"yours\":false}");
+	assert_told(1, "\"yours\":true}");
+	until_told(2, "\"holder\":{\"id\":2,");
+	client_read(&clients[0], SIZE_MAX);
+	assert_int_equal(clients[0].frames, 2); /* the viewers that came, the pen */
 }
 
 /* ---- ends ------------------------------------------------------------------------------------ */
@@ -1098,6 +1142,7 @@ int main(void)
 		TEST(a_viewer_that_stops_is_told_how_things_are),
 		TEST(the_guest_is_told_when_it_changes),
 		TEST(comings_and_goings_are_told),
+		TEST(who_lost_the_pen_knows_at_once),
 		TEST(wrong_frames_end_their_viewer_alone),
 		TEST(the_device_s_end_is_told),
 		TEST(a_device_that_takes_no_viewer_ends_it),
