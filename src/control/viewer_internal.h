@@ -76,7 +76,7 @@ struct viewer {
 	uint64_t typed;
 	uint64_t refused;
 
-	bool has_started;
+	bool has_started;   /* its device has taken it */
 	bool is_reading;    /* the device takes input */
 	bool want_writable; /* the device has more to give */
 	bool input_ended;

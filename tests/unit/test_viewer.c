@@ -958,14 +958,18 @@ static void the_device_s_end_is_told(void **state)
 	assert_int_equal(holder(), 4);
 }
 
+/* Also of who is there already (memory was short), and they stay. */
 static void a_device_that_takes_no_viewer_ends_it(void **state)
 {
+	watch(1);
 	device->is_closing = true;
 	watch(0);
 	settle_all();
 	assert_string_equal(clients[0].reply, reply);
-	assert_told(0, "\"reason\":\"the device is not served any more\"}");
+	assert_told(0, "\"reason\":\"the device takes no viewer now\"}");
 	assert_true(clients[0].ended);
+	assert_int_equal(viewers_of(viewers, device, NULL, 0), 1);
+	assert_int_equal(holder(), 1);
 }
 
 static void the_server_s_end_is_told(void **state)
