@@ -22,7 +22,7 @@ struct plan {
 	atomic_int error;
 };
 
-enum { CUT_PARTS = 4 };
+enum { LIMITED_PARTS = 4 };
 
 static struct plan plans[FAIL_CALL_COUNT];
 static atomic_size_t send_limit; /* 0: none */
@@ -95,6 +95,29 @@ static int planned(enum fail_call call)
 	return 0;
 }
 
+struct limited {
+	struct msghdr message;
+	struct iovec iov[LIMITED_PARTS];
+};
+
+/* What of the message may be sent at once. */
+static const struct msghdr *limited(const struct msghdr *message, struct limited *ret)
+{
+	size_t left = send_limit;
+	if (left == 0 || message->msg_iovlen > LIMITED_PARTS)
+		return message;
+	ret->message = *message;
+	ret->message.msg_iov = ret->iov;
+	ret->message.msg_iovlen = 0;
+	for (size_t i = 0; i < message->msg_iovlen && left > 0; i++) {
+		struct iovec part = message->msg_iov[i];
+		part.iov_len = part.iov_len < left ? part.iov_len : left;
+		left -= part.iov_len;
+		ret->iov[ret->message.msg_iovlen++] = part;
+	}
+	return &ret->message;
+}
+
 #define WRAP(call, type, name, parameters, arguments, failed) \
 	type __real_##name parameters;                        \
 	type __wrap_##name parameters;                        \
@@ -142,34 +165,10 @@ WRAP(FAIL_READ, ssize_t, read, (int fd, void *bytes, size_t n), (fd, bytes, n), 
 WRAP(FAIL_READV, ssize_t, readv, (int fd, const struct iovec *iov, int n), (fd, iov, n), -1)
 WRAP(FAIL_RENAMEAT, int, renameat, (int from_fd, const char *from, int to_fd, const char *to),
 	(from_fd, from, to_fd, to), -1)
+WRAP(FAIL_SENDMSG, ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags),
+	(fd, limited(message, &(struct limited){0}), flags), -1)
 WRAP(FAIL_SOCKET, int, socket, (int domain, int type, int protocol), (domain, type, protocol), -1)
 WRAP(FAIL_TIMERFD_CREATE, int, timerfd_create, (int clock, int flags), (clock, flags), -1)
 WRAP(FAIL_UNLINKAT, int, unlinkat, (int fd, const char *path, int flags), (fd, path, flags), -1)
 WRAP(FAIL_WRITE, ssize_t, write, (int fd, const void *bytes, size_t n), (fd, bytes, n), -1)
 WRAP(FAIL_WRITEV, ssize_t, writev, (int fd, const struct iovec *iov, int n), (fd, iov, n), -1)
-
-/* ---- sendmsg() may also be cut --------------------------------------------------------------- */
-
-ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);
-ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
-
-ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
-{
-	struct msghdr cut = *message;
-	struct iovec iov[CUT_PARTS];
-	size_t left = send_limit;
-	errno = planned(FAIL_SENDMSG);
-	if (errno != 0)
-		return -1;
-	if (left == 0 || message->msg_iovlen > CUT_PARTS)
-		return __real_sendmsg(fd, message, flags);
-	cut.msg_iov = iov;
-	cut.msg_iovlen = 0;
-	for (size_t i = 0; i < message->msg_iovlen && left > 0; i++) {
-		struct iovec part = message->msg_iov[i];
-		part.iov_len = part.iov_len < left ? part.iov_len : left;
-		left -= part.iov_len;
-		iov[cut.msg_iovlen++] = part;
-	}
-	return __real_sendmsg(fd, &cut, flags);
-}
