@@ -9,11 +9,34 @@
  * type has no use for it, it is 0.
  *
  * A viewer that gets DATA whose offset is not where the DATA before it ended has missed the bytes
- * between. NOTICE and MARK payloads are JSON objects, see chardev-control(7).
+ * between.
+ *
+ * The payload of a NOTICE is a JSON object. It tells how things are when it is sent: of what has
+ * changed several times meanwhile there is one. WHO is {"id":N,"uid":N,"pid":N}.
+ *
+ *     {"notice":"pen","holder":WHO|null,"yours":BOOL}  who types: when that changes, and in answer
+ *                                                      to each PEN
+ *     {"notice":"asked","by":WHO|null}                 to the holder: who is the next to get the
+ *                                                      pen; null: nobody any more
+ *     {"notice":"refused","bytes":N}                   typed without the pen and thrown away: N
+ *                                                      bytes so far
+ *     {"notice":"guest","attached":BOOL}               the VMM came or left
+ *     {"notice":"viewers","count":N}                   of the device, this one included: somebody
+ *                                                      came or left
+ *     {"notice":"end","code":N,"reason":TEXT}          the last frame; code: 0 or a negative errno
+ *
+ * So is that of a MARK. TIME is RFC 3339.
+ *
+ *     {"time":TIME,"what":TEXT}                        see log_reader.h
+ *     {"gap":N|null}                                   N bytes before `offset` are missing; null:
+ *                                                      nobody knows how many
+ *
+ * Whoever reads them skips members and notices that it does not know.
  */
 #ifndef CHARDEV_CONTROL_FRAME_H
 #define CHARDEV_CONTROL_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,7 +45,7 @@ enum { FRAME_HEADER_SIZE = 12, FRAME_PAYLOAD_MAX = 16 * 1024 };
 enum frame_type {
 	/* Both ways: output with its offset; what is typed. */
 	FRAME_DATA = 'D',
-	/* Both ways: the guest sent a BREAK before `offset`; BREAK for the guest. */
+	/* Both ways: the guest sent a BREAK before `offset`; a BREAK for the guest. No payload. */
 	FRAME_BREAK = 'B',
 	/* From the server: the pen, viewers, the VMM, the end. */
 	FRAME_NOTICE = 'N',
@@ -63,11 +86,20 @@ struct frame_decoder {
 struct frame_sink {
 	/* n > 0 bytes of a DATA frame; `offset` is that of the first of them. */
 	void (*data)(void *user, uint64_t offset, const uint8_t *bytes, size_t n);
-	/* Any other frame, with its whole payload. */
+	/* Any other frame of a known type, with its whole payload. */
 	void (*frame)(void *user, const struct frame *frame, const uint8_t *payload);
 };
 
+/* Touches no payload: a decoder that collects nothing costs no page. */
 void frame_decoder_init(struct frame_decoder *decoder);
+
+/*
+ * How many bytes more it takes until a header or a payload is whole: at least 1. Whoever gives no
+ * more than that at once gets at most one call of the sink, and if the decoder is in the payload
+ * of DATA it is `data` with just these bytes.
+ */
+size_t frame_decoder_wants(const struct frame_decoder *decoder);
+bool frame_decoder_in_data(const struct frame_decoder *decoder);
 
 /*
  * Takes n bytes. 0, or -EPROTO when a frame is longer than FRAME_PAYLOAD_MAX: the connection is of

@@ -14,10 +14,11 @@
 #define CHARDEV_CONTROL_VIEWER_H
 
 #include "control/access.h"
+#include "control/pen.h"
 #include "control/server.h"
 #include "device/device.h"
 
-enum { PEN_POLITE_MS = 10000, VIEWERS_PER_DEVICE_MAX = 1024 };
+enum { VIEWERS_PER_DEVICE_MAX = 1024 };
 
 struct viewers;
 struct viewer;
