@@ -28,7 +28,8 @@ static int out_of_memory(struct error *err)
 	return error_set(err, -ENOMEM, "out of memory");
 }
 
-/* ---- the connection --------------------------------------------------------------------------- */
+/* ---- the connection ---------------------------------------------------------------------------
+ */
 
 int client_new(int fd, const char *name, struct client **ret, struct error *err)
 {
@@ -71,12 +72,14 @@ static int cannot_connect(const char *path, int code, struct error *err)
 	case -EACCES:
 	case -EPERM:
 		return error_set(err, -EACCES,
-			"no access to %s: its mode, or that of a directory above it, does not let this "
+			"no access to %s: its mode, or that of a directory above it, does not let "
+			"this "
 			"user in",
 			path);
 	case -EAGAIN:
 		return error_set(err, -ETIMEDOUT,
-			"the server at %s does not take connections: it is stopped or overloaded", path);
+			"the server at %s does not take connections: it is stopped or overloaded",
+			path);
 	default:
 		return error_set(err, code, "cannot connect to %s: %s", path, error_text(code));
 	}
@@ -98,8 +101,8 @@ int client_connect(const char *path, int patience_ms, struct client **ret, struc
 	size_t n = strlen(path);
 	if (n == 0 || n >= sizeof(address.sun_path))
 		return error_set(err, -ENAMETOOLONG,
-			"the path of the socket, \"%.60s%s\", is %s; a socket's has 1 to %zu bytes", path,
-			n > 60 ? "..." : "", n == 0 ? "empty" : "too long",
+			"the path of the socket, \"%.60s%s\", is %s; a socket's has 1 to %zu bytes",
+			path, n > 60 ? "..." : "", n == 0 ? "empty" : "too long",
 			sizeof(address.sun_path) - 1);
 	memcpy(address.sun_path, path, n);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -121,7 +124,8 @@ int client_fd(const struct client *client)
 	return client->fd;
 }
 
-/* ---- a call ----------------------------------------------------------------------------------- */
+/* ---- a call -----------------------------------------------------------------------------------
+ */
 
 static int send_all(int fd, const char *bytes, size_t n)
 {
@@ -163,9 +167,10 @@ static int connection_failed(const struct client *client, int code, struct error
 		return error_set(err, -ETIMEDOUT, "the server at %s does not answer", client->name);
 	if (code == -EPIPE || code == -ECONNRESET)
 		return error_set(err, -EPIPE,
-			"the server at %s ended the connection before it had answered", client->name);
-	return error_set(err, code, "the connection to %s failed: %s", client->name,
-		error_text(code));
+			"the server at %s ended the connection before it had answered",
+			client->name);
+	return error_set(
+		err, code, "the connection to %s failed: %s", client->name, error_text(code));
 }
 
 int client_send(struct client *client, const char *method, json_t *parameters, unsigned flags,
@@ -174,20 +179,26 @@ int client_send(struct client *client, const char *method, json_t *parameters, u
 	char *text = make_call(method, parameters, flags);
 	if (text == NULL)
 		return out_of_memory(err);
-	int code = send_all(client->fd, text, strlen(text) + 1);
+	size_t n = strlen(text) + 1;
+	int code = n <= CLIENT_CALL_MAX ? send_all(client->fd, text, n) : -E2BIG;
 	free(text);
+	if (code == -E2BIG)
+		return error_set(err, code, "that is %zu bytes in one call, and servers take %d", n,
+			CLIENT_CALL_MAX);
 	/* A server that hangs up may have said why: client_receive() looks. */
 	if (code == -EPIPE || code == -ECONNRESET)
 		return 0;
 	return code < 0 ? connection_failed(client, code, err) : 0;
 }
 
-/* ---- a reply ---------------------------------------------------------------------------------- */
+/* ---- a reply ----------------------------------------------------------------------------------
+ */
 
 static int garbage(const struct client *client, const char *what, struct error *err)
 {
 	return error_set(err, -EPROTO,
-		"the server at %s does not speak Varlink (%s); is that the control socket of chardevd "
+		"the server at %s does not speak Varlink (%s); is that the control socket of "
+		"chardevd "
 		"or \"chardev run\"?",
 		client->name, what);
 }
@@ -195,8 +206,8 @@ static int garbage(const struct client *client, const char *what, struct error *
 /* The length of the first message, without its NUL; -1: it is not whole yet. */
 static ssize_t message_length(const struct client *client)
 {
-	const char *end = memchr(client->buffer + client->searched, '\0',
-		client->size - client->searched);
+	const char *end =
+		memchr(client->buffer + client->searched, '\0', client->size - client->searched);
 	return end != NULL ? end - client->buffer : -1;
 }
 
@@ -227,7 +238,8 @@ static int receive_some(struct client *client, struct error *err)
 		return code;
 	ssize_t n;
 	do {
-		n = recv(client->fd, client->buffer + client->size, client->capacity - client->size, 0);
+		n = recv(client->fd, client->buffer + client->size, client->capacity - client->size,
+			0);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return connection_failed(client, -errno, err);
@@ -245,8 +257,8 @@ static void drop_message(struct client *client, size_t length)
 	client->searched = 0;
 }
 
-static int error_reply(const struct client *client, const char *name, const json_t *parameters,
-	struct error *err)
+static int error_reply(
+	const struct client *client, const char *name, const json_t *parameters, struct error *err)
 {
 	static const struct {
 		const char *name;
@@ -274,7 +286,8 @@ static int error_reply(const struct client *client, const char *name, const json
 		return error_set(err, code, "%s", message);
 	if (code == -EOPNOTSUPP)
 		return error_set(err, code,
-			"the server at %s does not know this call; it is of another version than this "
+			"the server at %s does not know this call; it is of another version than "
+			"this "
 			"command, or no chardev at all",
 			client->name);
 	if (parameter != NULL)
@@ -284,8 +297,8 @@ static int error_reply(const struct client *client, const char *name, const json
 		SHOWN_NAME_MAX, name);
 }
 
-static int take_reply(const struct client *client, json_t *reply, json_t **ret,
-	bool *ret_continues, struct error *err)
+static int take_reply(const struct client *client, json_t *reply, json_t **ret, bool *ret_continues,
+	struct error *err)
 {
 	json_t *parameters = json_object_get(reply, "parameters");
 	json_t *name = json_object_get(reply, "error");

@@ -15,7 +15,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { CLIENT_REPLY_MAX = 64 * 1024 * 1024 }; /* bytes of one reply */
+enum {
+	CLIENT_CALL_MAX = 4 * 1024 * 1024, /* bytes of one call: servers take no more */
+	CLIENT_REPLY_MAX = 64 * 1024 * 1024,
+};
 
 enum client_flag {
 	CLIENT_MORE = 1,    /* several replies are welcome */
@@ -39,7 +42,7 @@ struct client *client_free(struct client *client);
 
 /*
  * Sends a call. The reference to `parameters` is stolen; NULL is what jansson makes when memory ran
- * out, and fails.
+ * out, and fails. -E2BIG: it is longer than CLIENT_CALL_MAX.
  */
 int client_send(struct client *client, const char *method, json_t *parameters, unsigned flags,
 	struct error *err);
@@ -58,8 +61,8 @@ int client_call(struct client *client, const char *method, json_t *parameters, j
 
 /* What is left of a client after an upgrade. */
 struct client_upgraded {
-	int fd;          /* the caller's now; blocking */
-	char *rest;      /* what came after the reply; free() it */
+	int fd;     /* the caller's now; blocking */
+	char *rest; /* what came after the reply; free() it */
 	size_t rest_size;
 };
 
