@@ -1,6 +1,7 @@
 /*
  * What Log's connection carries after its reply: a log_reader's bytes and marks as frames. Nothing
- * is read ahead of what the caller takes. It ends when the log does, or when the caller leaves.
+ * is read ahead of what the caller takes. It ends when the log does, or when the caller leaves or
+ * shuts its side down; what the caller sends is thrown away.
  */
 #ifndef CHARDEV_CONTROL_LOG_FEED_H
 #define CHARDEV_CONTROL_LOG_FEED_H
@@ -11,10 +12,14 @@ struct log_feeds;
 
 int log_feeds_new(struct loop *loop, struct log_feeds **ret);
 
-/* As viewer_start(): fd and preamble are taken over whatever happens. */
+/*
+ * As viewer_start(): fd and preamble are taken over whatever happens. When the log cannot be read
+ * the caller is told so as well, by a NOTICE of the end with the same code and sentence.
+ */
 int log_feeds_add(struct log_feeds *feeds, const char *path, const struct log_reader_start *start,
 	int fd, char *preamble, size_t preamble_size, struct error *err);
 
+/* Ends all; `closed` once, on a later turn, with everything freed. */
 void log_feeds_close(struct log_feeds *feeds, void (*closed)(void *user), void *user);
 
 #endif

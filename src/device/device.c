@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* At the end: for output that is still on its way from a VMM that has just left. */
@@ -27,6 +28,13 @@ void device_changed(struct device *device)
 {
 	if (device->closing == CLOSE_NOT && device->params.listener->changed != NULL)
 		device->params.listener->changed(device->params.user);
+}
+
+int64_t device_real_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -51,7 +59,7 @@ static int open_history(struct device *device, struct error *err)
 		file = path;
 	}
 	if (!device->params.slot_found)
-		slot->head = slot->capacity = slot->delivered = 0;
+		state_slot_renew(slot);
 	int code = history_open(&device->history, device->policy.history_size, file, slot->head,
 		(size_t)slot->capacity, err);
 	if (code < 0)
@@ -125,6 +133,7 @@ static int make_device(const struct device_params *params, struct device **ret, 
 	list_init(&device->peers);
 	list_init(&device->lingering);
 	input_init(&device->input);
+	times_init(&device->times, device_real_ms());
 	int code = open_history(device, err);
 	if (code < 0) {
 		free(device);
@@ -177,6 +186,7 @@ void device_closed_one(struct device *device)
 		return;
 	device_free_lingering(device);
 	history_close(&device->history);
+	times_fini(&device->times);
 	marks_fini(&device->marks);
 	input_fini(&device->input);
 	const struct device_listener *listener = device->params.listener;
@@ -218,12 +228,14 @@ static void start_ending(struct device *device)
 		remove_ring(device);
 	if (!device->keep && !device->orphan)
 		device_count_unread(device);
-	if (device->guest != NULL)
-		device->guest->params.keep = device->keep;
 	if (device->guest_stream != NULL)
 		stream_close(device->guest_stream);
 	device->guest_stream = NULL;
 	device->input_dropped += input_clear(&device->input);
+	if (device->guest != NULL) {
+		device->closes_pending++;
+		device->guest->ops->close(device->guest, device->keep, on_end_closed);
+	}
 	if (!device->orphan && device->params.listener->ending != NULL)
 		device->params.listener->ending(device->params.user);
 	loop_timer_close(&device->pause_timer, on_pause_timer_closed);
@@ -235,10 +247,6 @@ static void start_ending(struct device *device)
 	if (device->backend != NULL) {
 		device->closes_pending++;
 		device->backend->ops->close(device->backend, on_end_closed);
-	}
-	if (device->guest != NULL) {
-		device->closes_pending++;
-		device->guest->ops->close(device->guest, on_end_closed);
 	}
 }
 
@@ -260,7 +268,9 @@ void device_close_step(struct device *device)
 {
 	if (device->closing == CLOSE_DRAINING) {
 		uint64_t spent = loop_now_ms(device->params.loop) - device->closing_since_ms;
-		bool more = device->guest_present && !device->guest->ops->immediate;
+		const struct guest_ops *guest = device->guest->ops;
+		bool lasts = device->keep && guest->lasting;
+		bool more = device->guest_present && !guest->immediate && !lasts;
 		if (more && spent < CLOSE_DRAIN_MS)
 			loop_timer_start(&device->close_timer, CLOSE_DRAIN_QUIET_MS);
 		else
@@ -300,6 +310,17 @@ void device_send_break(struct device *device)
 	device_pump_input(device);
 }
 
+int device_type(struct device *device, bool with_break, const void *bytes, size_t n)
+{
+	static const struct stream_signal brk = {.type = STREAM_SIGNAL_BREAK};
+	if (device->closing != CLOSE_NOT)
+		return -ESHUTDOWN;
+	if (!input_put(&device->input, with_break ? &brk : NULL, bytes, n))
+		return -ENOBUFS;
+	device_pump_input(device);
+	return 0;
+}
+
 struct guest_port *device_guest_port(struct device *device)
 {
 	return device->guest;
@@ -315,6 +336,8 @@ void device_status(const struct device *device, struct device_status *ret)
 	*ret = (struct device_status){
 		.backend_state = device->backend_state,
 		.guest_present = device->guest_present,
+		.epoch = device->params.slot->epoch,
+		.last_output_ms = device->last_output_ms,
 		.head = device->history.head,
 		.oldest = device->history.oldest,
 		.history_bytes = device->history.capacity,

@@ -94,9 +94,12 @@ void device_add_peer(struct device *device, struct stream *stream, const struct 
 
 /*
  * A viewer: a peer whose stream tells its reader offsets, and so is told of each gap
- * (STREAM_SIGNAL_GAP). It begins at `offset`, which is between the oldest byte and the head, and
- * is not one whom the backend's first peer need not see anything for (it does not count as
- * `delivered`). info->kind is PEER_VIEWER. lossless: the guest waits for it.
+ * (STREAM_SIGNAL_GAP) before the byte that follows it. info->kind is PEER_VIEWER. What it has seen
+ * the backend's first peer still gets: it does not count as `delivered`. lossless: the guest waits
+ * for it; else it never does.
+ *
+ * It begins at `offset`, or at the oldest byte or the head where that is outside of the history:
+ * who has to know takes both from device_status() in the same turn, before this call.
  */
 void device_add_viewer(struct device *device, struct stream *stream, const struct peer_info *info,
 	uint64_t offset, bool lossless);
@@ -104,13 +107,15 @@ void device_add_viewer(struct device *device, struct stream *stream, const struc
 /* Where a viewer that wants the last `lines` lines begins; an unfinished line counts as one. */
 uint64_t device_offset_of_tail(const struct device *device, uint64_t lines);
 
-/* Where the output begins that came at or after `time_ms` (of the real-time clock), to about a
- * second; before what is known, the oldest byte. */
+/*
+ * Where the output begins that came at or after `time_ms` (of the real-time clock): never after it,
+ * and at most as much before it as times.h says. Before what is known, the oldest byte.
+ */
 uint64_t device_offset_since(const struct device *device, int64_t time_ms);
 
 /*
  * Types n bytes, all or none, on behalf of nobody in particular; with a BREAK before them if asked.
- * 0, or -ENOBUFS: the guest has left no room for them.
+ * 0, -ENOBUFS: the guest has left no room for them, or -ESHUTDOWN: the device is being closed.
  */
 int device_type(struct device *device, bool with_break, const void *bytes, size_t n);
 

@@ -221,7 +221,11 @@ static void on_intent(void *consumer, size_t n, uint8_t witness)
 static void on_received(void *consumer, size_t n)
 {
 	struct device *device = consumer;
-	state_received(device->params.slot, &device->history, n);
+	struct history *history = &device->history;
+	device->last_output_ms = device_real_ms();
+	times_note(&device->times, history->head, device->last_output_ms);
+	state_received(device->params.slot, history, n);
+	times_forget(&device->times, history->oldest);
 	device_pump_peers(device);
 	if (device->closing == CLOSE_DRAINING)
 		device_close_step(device);

@@ -9,6 +9,7 @@
 #include "device/input.h"
 #include "device/marks.h"
 #include "device/policy.h"
+#include "device/times.h"
 #include "util/list.h"
 
 /*
@@ -35,6 +36,7 @@ struct peer {
 	bool input_finished; /* it will give nothing more */
 	bool holding;        /* the guest is paused because of it, as of the last look */
 	uint64_t typed;
+	uint64_t untold_gap; /* a viewer's: missed bytes that its stream has yet to hear of */
 	struct stream_window window; /* of its terminal; 0: unknown */
 	uint64_t write_started_ms;   /* of borrowed memory, or the wait for its turn */
 	struct abandoned *abandoned; /* where the borrowed memory stands, if not in the ring */
@@ -54,6 +56,7 @@ struct device {
 	struct device_params params;
 	struct policy policy;
 	struct history history;
+	struct times times;          /* when it came */
 	struct marks marks;          /* the guest's signals in it */
 	struct stream_line line;     /* the guest's, as far as it is known */
 	struct stream_window window; /* of the terminal of who last said; 0: unknown */
@@ -88,6 +91,7 @@ struct device {
 	unsigned closes_pending;
 
 	/* counters */
+	int64_t last_output_ms; /* real-time clock */
 	uint64_t input_bytes;
 	uint64_t input_dropped;
 	uint64_t dropped_by_gone; /* by readers that have left */
@@ -107,6 +111,8 @@ void device_changed(struct device *device);
 void device_closed_one(struct device *device);
 /* A step of closing may have become possible. */
 void device_close_step(struct device *device);
+/* Milliseconds of the real-time clock. */
+int64_t device_real_ms(void);
 
 /* device_guest.c: the guest's output into the history, the input queue to the guest */
 extern const struct guest_sink device_guest_sink;

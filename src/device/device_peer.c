@@ -12,13 +12,19 @@
 
 /* ---- output ---------------------------------------------------------------------------------- */
 
+/* Whether what it takes is delivered: it is the backend's own, and reads. */
+static bool delivers(const struct peer *peer)
+{
+	return !peer->no_output && !peer->is_log && peer->kind != PEER_VIEWER;
+}
+
 /* How far the backend's peers have come: those that left for good, and those that are here. */
 static void update_delivered(struct device *device)
 {
 	uint64_t furthest = device->delivered_settled;
 	list_for_each(link, &device->peers) {
 		const struct peer *peer = container_of(link, struct peer, link);
-		if (!peer->no_output && !peer->is_log && peer->reader.offset > furthest)
+		if (delivers(peer) && peer->reader.offset > furthest)
 			furthest = peer->reader.offset;
 	}
 	device->params.slot->delivered = furthest;
@@ -33,11 +39,30 @@ static void moved_on(struct device *device)
 		device_close_step(device);
 }
 
-static void note_gap(struct peer *peer)
+/*
+ * A viewer is told of what it has missed before the next byte, and all at once where one gap
+ * follows another. A stream that cannot carry it has nobody who counts offsets.
+ */
+static void tell_gap(struct peer *peer)
 {
-	uint64_t missed = reader_skip_lost(&peer->reader);
+	struct reader *reader = &peer->reader;
+	const struct stream_signal gap = {.type = STREAM_SIGNAL_GAP, .u.gap = peer->untold_gap};
+	if (peer->untold_gap == 0 || reader->ended || reader->waiting || reader->borrowed != 0)
+		return;
+	reader->waiting = stream_signal(peer->stream, &gap) == -EAGAIN;
+	if (!reader->waiting)
+		peer->untold_gap = 0;
+}
+
+/* Bytes that this peer will never get. */
+static void note_missed(struct peer *peer, uint64_t missed)
+{
 	if (missed != 0 && peer->is_log)
 		device_log_gap(peer->device, peer, missed);
+	if (peer->kind != PEER_VIEWER)
+		return;
+	peer->untold_gap += missed;
+	tell_gap(peer);
 }
 
 static void pump(struct peer *peer)
@@ -46,8 +71,8 @@ static void pump(struct peer *peer)
 	struct reader *reader = &peer->reader;
 	if (peer->no_output)
 		return;
-	note_gap(peer);
 	bool was_busy = reader->borrowed != 0 || reader->waiting;
+	note_missed(peer, reader_skip_lost(reader));
 	reader_pump(reader);
 	bool is_busy = reader->borrowed != 0 || reader->waiting;
 	if (is_busy && !was_busy)
@@ -119,11 +144,11 @@ static void on_received(void *consumer, size_t n)
 	device_pump_input(peer->device);
 }
 
-static bool is_only_client(const struct peer *peer)
+static bool is_only_one_to_type(const struct peer *peer)
 {
 	list_for_each(link, &peer->device->peers) {
 		const struct peer *other = container_of(link, struct peer, link);
-		if (other != peer && other->kind == PEER_CLIENT)
+		if (other != peer && !other->no_input)
 			return false;
 	}
 	return true;
@@ -133,12 +158,12 @@ static bool is_only_client(const struct peer *peer)
 static void purge(struct peer *peer, unsigned which)
 {
 	struct device *device = peer->device;
-	if ((which & STREAM_PURGE_SENT) != 0 && is_only_client(peer)) {
+	if ((which & STREAM_PURGE_SENT) != 0 && is_only_one_to_type(peer)) {
 		device->input_dropped += input_clear(&device->input);
 		device_resume_peers(device);
 	}
 	if ((which & STREAM_PURGE_RECEIVED) != 0 && peer->reader.borrowed == 0) {
-		reader_give_up(&peer->reader);
+		note_missed(peer, reader_give_up(&peer->reader));
 		moved_on(device);
 	}
 }
@@ -209,7 +234,7 @@ static void on_gone(void *consumer, int reason, uint64_t unsent)
 	struct device *device = peer->device;
 	if (reason != 0)
 		device_note_error(device, peer->name, error_text(reason));
-	if (!peer->no_output && !peer->is_log) {
+	if (delivers(peer)) {
 		/* What others put into a pipe, or a terminal's echo, is counted as unread, too. */
 		if (unsent > peer->reader.taken)
 			unsent = peer->reader.taken;
@@ -258,7 +283,7 @@ static bool is_first_reader(const struct device *device)
 {
 	list_for_each(link, &device->peers) {
 		const struct peer *peer = container_of(link, struct peer, link);
-		if (!peer->no_output && !peer->is_log && !peer->reader.ended)
+		if (delivers(peer) && !peer->reader.ended)
 			return false;
 	}
 	return true;
@@ -287,7 +312,7 @@ static void init_reader(struct device *device, struct peer *peer, uint64_t offse
 	if (peer->kind == PEER_FILE) {
 		policy = READER_FILE;
 		patience = POLICY_FILE_PATIENCE_MS;
-	} else if (peer->kind == PEER_LOSSY) {
+	} else if (peer->kind == PEER_LOSSY || peer->kind == PEER_VIEWER) {
 		policy = READER_DROP;
 		patience = 0;
 	}
@@ -328,25 +353,54 @@ void device_peer_free(struct peer *peer)
 	free(peer);
 }
 
-void device_add_peer(struct device *device, struct stream *stream, const struct peer_info *info)
+/* A peer that has just come begins to type and to read. */
+static void welcome(struct peer *peer)
 {
-	struct peer *peer;
-	if (device->closing != CLOSE_NOT ||
-		device_peer_new(device, stream, info, start_offset(device, info), &peer) < 0) {
-		stream_close(stream);
-		return;
-	}
+	struct device *device = peer->device;
 	device->connects++;
 	if (!peer->no_input)
-		stream_read_start(stream);
+		stream_read_start(peer->stream);
 	/* Where nothing is said, it says nothing. */
 	const struct stream_signal line = {.type = STREAM_SIGNAL_LINE, .u.line = device->line};
 	if (device->marks.count != 0)
-		stream_signal(stream, &line);
+		stream_signal(peer->stream, &line);
 	pump(peer);
 	update_delivered(device);
 	device_attend_guest(device);
 	device_changed(device);
+}
+
+void device_add_peer(struct device *device, struct stream *stream, const struct peer_info *info)
+{
+	struct peer *peer;
+	if (device->closing != CLOSE_NOT ||
+		device_peer_new(device, stream, info, start_offset(device, info), &peer) < 0)
+		stream_close(stream);
+	else
+		welcome(peer);
+}
+
+/* Bytes that are not here any more when it begins are nobody's loss: it never asked for them. */
+static uint64_t clamp_offset(const struct history *history, uint64_t offset)
+{
+	if (offset < history->oldest)
+		return history->oldest;
+	return offset < history->head ? offset : history->head;
+}
+
+void device_add_viewer(struct device *device, struct stream *stream, const struct peer_info *info,
+	uint64_t offset, bool lossless)
+{
+	struct peer *peer;
+	offset = clamp_offset(&device->history, offset);
+	if (device->closing != CLOSE_NOT ||
+		device_peer_new(device, stream, info, offset, &peer) < 0) {
+		stream_close(stream);
+		return;
+	}
+	if (lossless)
+		peer->reader.policy = READER_BLOCK;
+	welcome(peer);
 }
 
 static void on_backend_peer(void *user, struct stream *stream, const struct peer_info *info)
@@ -390,9 +444,11 @@ void device_count_unread(struct device *device)
 {
 	list_for_each(link, &device->peers) {
 		struct peer *peer = container_of(link, struct peer, link);
-		uint64_t missed = peer->no_output ? 0 : reader_give_up(&peer->reader);
-		if (missed != 0 && peer->is_log)
-			device_log_gap(device, peer, missed);
+		if (peer->no_output)
+			continue;
+		/* The last word: for more bytes it had no room, for this it may have some. */
+		peer->reader.waiting = false;
+		note_missed(peer, reader_give_up(&peer->reader));
 	}
 }
 

@@ -30,6 +30,26 @@ void input_commit(struct input *input, size_t n)
 	input->head += n;
 }
 
+bool input_put(struct input *input, const struct stream_signal *before, const void *bytes, size_t n)
+{
+	struct iovec iov[2] = {{0}};
+	if (n > INPUT_SIZE || (before != NULL && input->mark_count == INPUT_MAX_MARKS))
+		return false;
+	int parts = n > 0 ? input_space(input, iov) : 0;
+	if (iov_total(iov, parts) < n)
+		return false;
+	if (before != NULL)
+		input_mark(input, before);
+	const char *from = bytes;
+	parts = iov_limit(iov, parts, n);
+	for (int i = 0; i < parts; i++) {
+		memcpy(iov[i].iov_base, from, iov[i].iov_len);
+		from += iov[i].iov_len;
+	}
+	input_commit(input, n);
+	return true;
+}
+
 bool input_mark(struct input *input, const struct stream_signal *signal)
 {
 	if (input->mark_count == INPUT_MAX_MARKS)

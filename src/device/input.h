@@ -35,6 +35,13 @@ void input_fini(struct input *input);
 int input_space(struct input *input, struct iovec iov[2]);
 void input_commit(struct input *input, size_t n);
 
+/*
+ * n bytes at once, after a signal if it is not NULL: all or nothing. False when there is no room
+ * for them, or no memory.
+ */
+bool input_put(
+	struct input *input, const struct stream_signal *before, const void *bytes, size_t n);
+
 /* A signal after the bytes so far. False when there is no room for another mark. */
 bool input_mark(struct input *input, const struct stream_signal *signal);
 

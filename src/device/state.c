@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The first slot's place is the header's. */
@@ -163,13 +164,33 @@ struct state_slot *state_slot_for(struct state *state, const char *alias, bool *
 	}
 	if (unused == NULL)
 		return NULL;
-	*unused = (struct state_slot){0};
-	/* An epoch only has to differ from others; without random bytes it is the address. */
-	if (getrandom(&unused->epoch, sizeof(unused->epoch), GRND_NONBLOCK) < 0)
-		unused->epoch = (uint64_t)(uintptr_t)unused;
 	memcpy(unused->alias, name, STATE_ALIAS_SIZE);
+	state_slot_renew(unused);
 	*ret_found = false;
 	return unused;
+}
+
+static uint64_t epoch_by_the_clock(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec << 30 | (uint64_t)now.tv_nsec;
+}
+
+/* An epoch only has to differ from others. */
+static uint64_t new_epoch(void)
+{
+	uint64_t epoch = 0;
+	if (getrandom(&epoch, sizeof(epoch), GRND_NONBLOCK) < 0)
+		epoch = epoch_by_the_clock();
+	return epoch;
+}
+
+void state_slot_renew(struct state_slot *slot)
+{
+	struct state_slot fresh = {.epoch = new_epoch()};
+	memcpy(fresh.alias, slot->alias, sizeof(fresh.alias));
+	*slot = fresh;
 }
 
 /*

@@ -57,6 +57,9 @@ void state_keep_only(struct state *state, const char *const *aliases, size_t cou
 /* The device's slot, a fresh one if there is none; `*ret_found` says which. NULL: none is free. */
 struct state_slot *state_slot_for(struct state *state, const char *alias, bool *ret_found);
 
+/* A history begins in this slot, whose alias stays: everything is zero, but for a new epoch. */
+void state_slot_renew(struct state_slot *slot);
+
 /* The three steps of a crash-safe read; history is the slot's. */
 void state_intend(struct state_slot *slot, struct history *history, size_t n, uint8_t witness);
 void state_received(struct state_slot *slot, struct history *history, size_t n);

@@ -280,12 +280,8 @@ static void on_stream_closed(struct stream *stream)
 static void close_stream(struct stream *stream)
 {
 	struct fifo_port *port = of_stream(stream);
-	/* With the FIFO goes what no VMM came for. */
-	if (!port->present && !port->base.params.keep)
-		empty_input(port);
 	loop_poll_close(&port->out_poll, on_out_closed);
 	loop_poll_close(&port->in_poll, on_in_closed);
-	fifo_files_close(&port->files);
 }
 
 static const struct stream_ops fifo_stream_ops = {
@@ -309,17 +305,23 @@ static void on_task(struct loop_task *task)
 		settle(port);
 }
 
-static void fifo_close(struct guest_port *base, void (*closed)(void *device))
+static void fifo_close(struct guest_port *base, bool keep, void (*closed)(void *device))
 {
 	struct fifo_port *port = container_of(base, struct fifo_port, base);
 	port->closed = closed;
 	loop_task_cancel(&port->task);
 	loop_watch_fini(&port->watch);
-	fifo_files_remove(&port->files, &port->base.params);
+	if (!keep) {
+		/* With the FIFO goes what no VMM came for. */
+		if (!port->present)
+			empty_input(port);
+		fifo_files_remove(&port->files, &port->base.params);
+	}
 	if (!port->stream.closing)
 		stream_close(&port->stream);
 	else if (port->polls_open == 0)
 		loop_task_post(&port->task);
+	fifo_files_close(&port->files);
 }
 
 static int open_rest(struct fifo_port *port, struct error *err)
@@ -417,4 +419,5 @@ const struct guest_ops guest_fifo_ops = {
 	.describe = fifo_describe,
 	.attend = guest_port_ignore_attend,
 	.immediate = false,
+	.lasting = true,
 };

@@ -110,8 +110,7 @@ void fifo_files_close(struct fifo_files *files)
 
 void fifo_files_remove(struct fifo_files *files, const struct guest_params *params)
 {
-	if (!params->keep)
-		remove_both(files, params->config->extensions.guest.path == NULL);
+	remove_both(files, params->config->extensions.guest.path == NULL);
 }
 
 int fifo_files_open_out_anew(struct fifo_files *files)

@@ -23,10 +23,7 @@ void fifo_files_undo(struct fifo_files *files);
 
 void fifo_files_close(struct fifo_files *files);
 
-/*
- * Removes them for good, unless the caller of the port wants them kept. Those at a path of the
- * user's choice stay if they were there before.
- */
+/* Removes them for good; those at a path of the user's choice stay if they were there before. */
 void fifo_files_remove(struct fifo_files *files, const struct guest_params *params);
 
 /* PATH.out, for watching it. */

@@ -40,11 +40,6 @@ struct guest_params {
 	void *device;
 	/* Shared by all ports of a loop (witness.h); NULL: a port that needs one makes its own. */
 	struct guest_witness *witness;
-	/*
-	 * fifo: close leaves the FIFOs where they are, for the process that comes after us. May be
-	 * decided as late as then.
-	 */
-	bool keep;
 };
 
 /* How a VMM attaches to this port: what command lines are made from. */
@@ -63,8 +58,12 @@ struct guest_port;
 struct guest_ops {
 	/* All or nothing, as a backend's. No sink call before open returned. */
 	int (*open)(const struct guest_params *params, struct guest_port **ret, struct error *err);
-	/* The device has closed the stream before. `closed`: once, later, everything freed. */
-	void (*close)(struct guest_port *port, void (*closed)(void *device));
+	/*
+	 * The device has closed the stream before. keep: what lasts on the host (the FIFOs) stays
+	 * where it is, for whoever comes after us. `closed`: once, later, everything freed.
+	 */
+	void (*close)(struct guest_port *port, bool keep, void (*closed)(void *device));
+	/* Until `closed`. */
 	void (*describe)(const struct guest_port *port, struct guest_description *ret);
 	/*
 	 * Tells whether any peer is connected to the device. Only ports that show the guest open
@@ -73,6 +72,8 @@ struct guest_ops {
 	void (*attend)(struct guest_port *port, bool peers);
 	/* Output is here as soon as the VMM has written it: none is on its way when it leaves. */
 	bool immediate;
+	/* What was not read stays with what is kept: nothing is lost by closing early. */
+	bool lasting;
 };
 
 struct guest_port {

@@ -297,7 +297,7 @@ static int process_open(
 	return 0;
 }
 
-static void process_close(struct guest_port *base, void (*closed)(void *device))
+static void process_close(struct guest_port *base, bool keep, void (*closed)(void *device))
 {
 	struct process_port *port = of(base);
 	port->closed = closed;

@@ -285,7 +285,7 @@ static void on_task(struct loop_task *task)
 		arrive_if_there(port);
 }
 
-static void pty_close(struct guest_port *base, void (*closed)(void *device))
+static void pty_close(struct guest_port *base, bool keep, void (*closed)(void *device))
 {
 	struct pty_port *port = container_of(base, struct pty_port, base);
 	port->closed = closed;

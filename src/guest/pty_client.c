@@ -118,7 +118,7 @@ static void on_dial_closed(struct guest_dial *dial)
 	part_closed(container_of(dial, struct pty_client, dial));
 }
 
-static void client_close(struct guest_port *base, void (*closed)(void *device))
+static void client_close(struct guest_port *base, bool keep, void (*closed)(void *device))
 {
 	struct pty_client *port = container_of(base, struct pty_client, base);
 	port->closed = closed;

@@ -170,7 +170,7 @@ static int stdio_open(const struct guest_params *params, struct guest_port **ret
 	return 0;
 }
 
-static void stdio_close(struct guest_port *base, void (*closed)(void *device))
+static void stdio_close(struct guest_port *base, bool keep, void (*closed)(void *device))
 {
 	struct stdio_port *port = of(base);
 	port->closed = closed;

@@ -299,7 +299,7 @@ static void on_timer_closed(struct loop_timer *timer)
 	part_closed(container_of(timer, struct unix_port, timer));
 }
 
-static void unix_close(struct guest_port *base, void (*closed)(void *device))
+static void unix_close(struct guest_port *base, bool keep, void (*closed)(void *device))
 {
 	struct unix_port *port = container_of(base, struct unix_port, base);
 	port->closed = closed;

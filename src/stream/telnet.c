@@ -408,6 +408,8 @@ static int put_signal(struct telnet *telnet, const struct stream_signal *signal)
 			return -EOPNOTSUPP;
 		telnet_codec_window(&telnet->codec, signal->u.window);
 		return 0;
+	case STREAM_SIGNAL_GAP:
+		return -EOPNOTSUPP;
 	default:
 		return send_port_signal(telnet, signal);
 	}

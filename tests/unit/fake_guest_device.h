@@ -24,6 +24,7 @@ struct fake_device {
 	struct guest_port *port;
 	struct stream *stream; /* the present one */
 	struct device_config config;
+	bool keep; /* at close */
 	struct guest_params params;
 	char dir[64];
 
@@ -230,7 +231,7 @@ static inline void fake_close_port(struct fake_device *device)
 		stream_close(device->stream);
 	device->stream = NULL;
 	device->closed = false;
-	device->port->ops->close(device->port, fake_on_closed);
+	device->port->ops->close(device->port, device->keep, fake_on_closed);
 	assert_false(device->closed);
 	fake_until(device, device->closed);
 	device->port = NULL;

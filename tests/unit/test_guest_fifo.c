@@ -289,7 +289,7 @@ static void a_path_of_the_users_choice(void **state)
 static void bytes_wait_for_the_next_process(void **state)
 {
 	struct fake_device *device = fake_new(DEVICE_SERIAL, "serial0");
-	device->params.keep = true;
+	device->keep = true;
 	fake_open(device, GUEST_PORT_FIFO);
 	struct vmm vmm = vmm_start(device);
 	vmm_says(&vmm, "one ");
@@ -298,7 +298,7 @@ static void bytes_wait_for_the_next_process(void **state)
 	vmm_says(&vmm, "two ");
 	fake_close_port(device);
 	vmm_says(&vmm, "three");
-	device->params.keep = false;
+	device->keep = false;
 	device->present = false;
 	fake_open(device, GUEST_PORT_FIFO);
 	fake_until(device, device->present);

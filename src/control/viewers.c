@@ -1,0 +1,451 @@
+/*
+ * Who views what, who has the pen, and what of it is told; see viewer.h and pen.h.
+ *
+ * Viewers of one device form a group, found by the device as long as that is served. A group is
+ * made with its first viewer and freed with its last.
+ */
+#include "control/viewer_internal.h"
+#include "util/time_text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TEXT_SIZE = 3 * VIEWER_NAME_SIZE };
+
+/* ---- what is told ---------------------------------------------------------------------------- */
+
+void viewer_name(const struct viewer *viewer, char ret[VIEWER_NAME_SIZE])
+{
+	snprintf(ret, VIEWER_NAME_SIZE, "viewer %llu (uid %u, pid %d)",
+		(unsigned long long)viewer->id, (unsigned)viewer->uid, (int)viewer->pid);
+}
+
+static void tell_event(const struct viewer *by, const char *event, const char *text)
+{
+	const struct control_peer peer = {.uid = by->uid, .pid = by->pid};
+	const struct control_event what = {
+		.event = event,
+		.domain = by->group->domain,
+		.device = by->group->alias,
+		.text = text,
+		.by = &peer,
+	};
+	by->viewers->tell(by->viewers->user, &what);
+}
+
+void viewer_tell(const struct viewer *viewer, const char *event, const char *text)
+{
+	char name[VIEWER_NAME_SIZE], sentence[TEXT_SIZE];
+	viewer_name(viewer, name);
+	snprintf(sentence, sizeof(sentence), "%s %s", name, text);
+	tell_event(viewer, event, sentence);
+}
+
+static void tell_attached(const struct viewer *viewer)
+{
+	char text[TEXT_SIZE];
+	snprintf(text, sizeof(text), "attached at offset %llu%s%s%s",
+		(unsigned long long)viewer->offset, viewer->read_only ? ", read-only" : "",
+		viewer->lossless ? ", lossless" : "",
+		viewer_has_pen(viewer) ? ", with the pen" : "");
+	viewer_tell(viewer, "attach", text);
+}
+
+static void tell_detached(const struct viewer *viewer)
+{
+	char text[TEXT_SIZE];
+	snprintf(text, sizeof(text), "detached: %s", viewer->end_reason);
+	viewer_tell(viewer, "detach", text);
+}
+
+/* ---- groups ---------------------------------------------------------------------------------- */
+
+static void tell_closed(struct loop_task *task)
+{
+	struct viewers *viewers = container_of(task, struct viewers, closed_task);
+	void (*closed)(void *user) = viewers->closed;
+	void *user = viewers->user;
+	free(viewers);
+	closed(user);
+}
+
+/* A viewer or a group is freed. */
+static void freed_one(struct viewers *viewers)
+{
+	viewers->open--;
+	if (viewers->is_closing && viewers->open == 0)
+		loop_task_post(&viewers->closed_task);
+}
+
+static void on_pen_timer_closed(struct loop_timer *timer)
+{
+	struct viewer_group *group = container_of(timer, struct viewer_group, pen_timer);
+	struct viewers *viewers = group->viewers;
+	free(group->domain);
+	free(group->alias);
+	free(group);
+	freed_one(viewers);
+}
+
+static void on_pen_due(struct loop_timer *timer);
+
+static struct viewer_group *find_group(const struct viewers *viewers, const struct device *device)
+{
+	list_for_each(link, &viewers->groups) {
+		struct viewer_group *group = container_of(link, struct viewer_group, link);
+		if (group->device == device)
+			return group;
+	}
+	return NULL;
+}
+
+static bool guest_is_attached(const struct device *device)
+{
+	struct device_status status;
+	device_status(device, &status);
+	return status.guest_present;
+}
+
+static struct viewer_group *group_new(
+	struct viewers *viewers, const char *domain, const struct device *device)
+{
+	struct viewer_group *group = calloc(1, sizeof(*group));
+	char *domain_copy = strdup(domain);
+	char *alias = strdup(device_config(device)->alias);
+	if (group == NULL || domain_copy == NULL || alias == NULL) {
+		free(alias);
+		free(domain_copy);
+		free(group);
+		return NULL;
+	}
+	group->viewers = viewers;
+	group->device = device;
+	group->domain = domain_copy;
+	group->alias = alias;
+	group->guest_attached = guest_is_attached(device);
+	list_init(&group->members);
+	pen_init(&group->pen);
+	loop_timer_init(&group->pen_timer, viewers->loop, on_pen_due);
+	list_append(&viewers->groups, &group->link);
+	viewers->open++;
+	return group;
+}
+
+static void leave_group_if_empty(struct viewer_group *group)
+{
+	if (group->count > 0)
+		return;
+	list_remove(&group->link);
+	loop_timer_close(&group->pen_timer, on_pen_timer_closed);
+}
+
+static void notify_all(struct viewer_group *group, const struct viewer *but, unsigned notices)
+{
+	list_for_each(link, &group->members) {
+		struct viewer *viewer = container_of(link, struct viewer, link);
+		if (viewer != but)
+			viewer_notify(viewer, notices);
+	}
+}
+
+/* ---- the pen --------------------------------------------------------------------------------- */
+
+static struct viewer *viewer_of(const struct pen_user *user)
+{
+	return user != NULL ? container_of(user, struct viewer, pen) : NULL;
+}
+
+bool viewer_has_pen(const struct viewer *viewer)
+{
+	return viewer->group != NULL && viewer->group->pen.holder == &viewer->pen;
+}
+
+/* Who did it, and the sentence of it; nobody: there is nothing to tell. */
+static const struct viewer *describe_move(const struct pen_change *change, char ret[TEXT_SIZE])
+{
+	const struct viewer *from = viewer_of(change->from), *to = viewer_of(change->to);
+	char from_name[VIEWER_NAME_SIZE] = "", to_name[VIEWER_NAME_SIZE] = "";
+	if (from != NULL)
+		viewer_name(from, from_name);
+	if (to != NULL)
+		viewer_name(to, to_name);
+	switch (change->how) {
+	case PEN_TAKEN:
+		snprintf(ret, TEXT_SIZE, "%s took the free pen", to_name);
+		return to;
+	case PEN_GIVEN:
+		if (to == NULL)
+			snprintf(ret, TEXT_SIZE, "%s gave up the pen", from_name);
+		else
+			snprintf(ret, TEXT_SIZE, "%s gave the pen to %s", from_name, to_name);
+		return from;
+	case PEN_LEFT:
+		snprintf(ret, TEXT_SIZE, "%s left, and the pen went to %s", from_name, to_name);
+		return to != NULL ? from : NULL;
+	case PEN_WAITED:
+		snprintf(ret, TEXT_SIZE, "%s asked for the pen and got it from %s, who was silent",
+			to_name, from_name);
+		return to;
+	case PEN_FORCED:
+		snprintf(ret, TEXT_SIZE, "%s took the pen by force from %s", to_name, from_name);
+		return to;
+	default:
+		return NULL;
+	}
+}
+
+static void restart_pen_timer(struct viewer_group *group)
+{
+	uint64_t due, now = loop_now_ms(group->viewers->loop);
+	if (pen_due(&group->pen, &due))
+		loop_timer_start(&group->pen_timer, due > now ? due - now : 1);
+	else
+		loop_timer_stop(&group->pen_timer);
+}
+
+/* Tells everyone what concerns them. */
+static void pen_changed(struct viewer_group *group, struct pen_change change)
+{
+	struct viewer *holder = viewer_of(group->pen.holder);
+	char text[TEXT_SIZE];
+	if (change.how == PEN_KEPT && !change.asked)
+		return;
+	restart_pen_timer(group);
+	if (change.asked && holder != NULL)
+		viewer_notify(holder, NOTICE_ASKED);
+	if (change.how == PEN_KEPT)
+		return;
+	notify_all(group, NULL, NOTICE_PEN);
+	if (holder != NULL && holder->window.columns != 0)
+		holder->window_due = true;
+	const struct viewer *by = describe_move(&change, text);
+	/* Of who comes and takes a free pen, its coming tells. */
+	if (by != NULL && (change.how != PEN_TAKEN || by->has_started))
+		tell_event(by, "pen", text);
+}
+
+/* The holder may have typed meanwhile: then the rest of its time begins. */
+static void on_pen_due(struct loop_timer *timer)
+{
+	struct viewer_group *group = container_of(timer, struct viewer_group, pen_timer);
+	struct pen_change change = pen_expire(&group->pen, loop_now_ms(group->viewers->loop));
+	if (change.how == PEN_KEPT)
+		restart_pen_timer(group);
+	else
+		pen_changed(group, change);
+}
+
+bool viewer_may_type(struct viewer *viewer)
+{
+	if (viewer->read_only)
+		return false;
+	pen_changed(viewer->group,
+		pen_type(&viewer->group->pen, &viewer->pen, loop_now_ms(viewer->viewers->loop)));
+	return viewer_has_pen(viewer);
+}
+
+void viewer_use_pen(struct viewer *viewer, enum frame_pen what)
+{
+	struct pen *pen = &viewer->group->pen;
+	uint64_t now = loop_now_ms(viewer->viewers->loop);
+	struct pen_change change = {0};
+	if (what == FRAME_PEN_GIVE)
+		change = pen_give(pen, &viewer->pen, now);
+	else if (what == FRAME_PEN_ASK && !viewer->read_only)
+		change = pen_ask(pen, &viewer->pen, now);
+	else if (what == FRAME_PEN_FORCE && !viewer->read_only)
+		change = pen_force(pen, &viewer->pen, now);
+	pen_changed(viewer->group, change);
+	viewer_notify(viewer, NOTICE_PEN);
+}
+
+/* ---- coming and going ------------------------------------------------------------------------ */
+
+static struct viewer *viewer_new(struct viewers *viewers, const struct viewer_params *params)
+{
+	struct viewer *viewer = malloc(sizeof(*viewer));
+	if (viewer == NULL)
+		return NULL;
+	memset(viewer, 0, offsetof(struct viewer, decoder));
+	viewer->viewers = viewers;
+	viewer->device = params->device;
+	viewer->id = ++viewers->last_id;
+	viewer->uid = params->peer->uid;
+	viewer->pid = params->peer->pid;
+	viewer->since_ms = time_now_ms();
+	viewer->read_only = params->read_only;
+	viewer->lossless = params->lossless;
+	viewer->offset = params->offset;
+	pen_user_init(&viewer->pen);
+	viewers->open++;
+	return viewer;
+}
+
+static void join(struct viewer_group *group, struct viewer *viewer, bool force)
+{
+	uint64_t now = loop_now_ms(group->viewers->loop);
+	viewer->group = group;
+	list_append(&group->members, &viewer->link);
+	group->count++;
+	if (force && !viewer->read_only)
+		pen_changed(group, pen_force(&group->pen, &viewer->pen, now));
+	else if (group->pen.holder == NULL && !viewer->read_only)
+		pen_changed(group, pen_ask(&group->pen, &viewer->pen, now));
+	notify_all(group, NULL, NOTICE_VIEWERS);
+	tell_attached(viewer);
+}
+
+int viewers_add(struct viewers *viewers, const struct viewer_params *params, struct viewer **ret)
+{
+	struct viewer_group *group = find_group(viewers, params->device);
+	if (group != NULL && group->count >= VIEWERS_PER_DEVICE_MAX)
+		return -EMFILE;
+	if (group == NULL)
+		group = group_new(viewers, params->domain, params->device);
+	if (group == NULL)
+		return -ENOMEM;
+	struct viewer *viewer = viewer_new(viewers, params);
+	if (viewer == NULL) {
+		leave_group_if_empty(group);
+		return -ENOMEM;
+	}
+	join(group, viewer, params->force);
+	*ret = viewer;
+	return 0;
+}
+
+/*
+ * A device that ends closes all its viewers in a row, none of which said that it is gone: then
+ * nobody gets the pen any more.
+ */
+static void note_end_of_device(struct viewer *viewer)
+{
+	struct viewer_group *group = viewer->group;
+	if (!viewer->has_started || viewer->told_gone || group->is_ending)
+		return;
+	group->is_ending = true;
+	list_remove(&group->link);
+	loop_timer_stop(&group->pen_timer);
+}
+
+void viewer_leave(struct viewer *viewer)
+{
+	struct viewer_group *group = viewer->group;
+	uint64_t now = loop_now_ms(viewer->viewers->loop);
+	note_end_of_device(viewer);
+	tell_detached(viewer);
+	struct pen_change change = pen_leave(&group->pen, &viewer->pen, now);
+	if (!group->is_ending) {
+		pen_changed(group, change);
+		notify_all(group, viewer, NOTICE_VIEWERS);
+	}
+	list_remove(&viewer->link);
+	viewer->group = NULL;
+	group->count--;
+	leave_group_if_empty(group);
+}
+
+void viewer_free(struct viewer *viewer)
+{
+	struct viewers *viewers = viewer->viewers;
+	free(viewer->in);
+	free(viewer);
+	freed_one(viewers);
+}
+
+void viewer_cancel(struct viewer *viewer)
+{
+	viewer->end_reason = "the connection failed before it began";
+	viewer_leave(viewer);
+	viewer_free(viewer);
+}
+
+/* ---- who is here ----------------------------------------------------------------------------- */
+
+void viewer_describe(const struct viewer *viewer, struct viewer_info *ret)
+{
+	*ret = (struct viewer_info){
+		.id = viewer->id,
+		.uid = viewer->uid,
+		.pid = viewer->pid,
+		.since_ms = viewer->since_ms,
+		.pen = viewer_has_pen(viewer),
+		.asks = pen_waits(&viewer->pen),
+		.read_only = viewer->read_only,
+		.offset = viewer->offset,
+		.dropped = viewer->dropped,
+		.typed = viewer->typed,
+		.refused = viewer->refused,
+	};
+}
+
+size_t viewers_of(const struct viewers *viewers, const struct device *device,
+	struct viewer_info *ret, size_t max)
+{
+	const struct viewer_group *group = find_group(viewers, device);
+	size_t n = 0;
+	if (group == NULL)
+		return 0;
+	list_for_each(link, &group->members) {
+		if (n == max)
+			break;
+		viewer_describe(container_of(link, struct viewer, link), &ret[n++]);
+	}
+	return group->count;
+}
+
+bool viewers_pen(
+	const struct viewers *viewers, const struct device *device, struct viewer_info *ret)
+{
+	const struct viewer_group *group = find_group(viewers, device);
+	if (group == NULL || group->pen.holder == NULL)
+		return false;
+	viewer_describe(viewer_of(group->pen.holder), ret);
+	return true;
+}
+
+void viewers_device_changed(struct viewers *viewers, const struct device *device)
+{
+	struct viewer_group *group = find_group(viewers, device);
+	if (group == NULL)
+		return;
+	bool attached = guest_is_attached(device);
+	if (attached == group->guest_attached)
+		return;
+	group->guest_attached = attached;
+	notify_all(group, NULL, NOTICE_GUEST);
+}
+
+/* ---- all of them ----------------------------------------------------------------------------- */
+
+int viewers_new(struct loop *loop, void (*tell)(void *user, const struct control_event *event),
+	void *user, struct viewers **ret)
+{
+	struct viewers *viewers = calloc(1, sizeof(*viewers));
+	if (viewers == NULL)
+		return -ENOMEM;
+	viewers->loop = loop;
+	viewers->tell = tell;
+	viewers->user = user;
+	list_init(&viewers->groups);
+	loop_task_init(&viewers->closed_task, loop, tell_closed);
+	*ret = viewers;
+	return 0;
+}
+
+void viewers_close(struct viewers *viewers, void (*closed)(void *user))
+{
+	viewers->is_closing = true;
+	viewers->closed = closed;
+	list_for_each(group_link, &viewers->groups) {
+		struct viewer_group *group = container_of(group_link, struct viewer_group, link);
+		list_for_each(link, &group->members) {
+			struct viewer *viewer = container_of(link, struct viewer, link);
+			if (viewer->has_started)
+				viewer_end(viewer, 0, "the server ends");
+		}
+	}
+	if (viewers->open == 0)
+		loop_task_post(&viewers->closed_task);
+}
