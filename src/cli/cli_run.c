@@ -17,7 +17,7 @@
 #include "cli/run_table.h"
 #include "cli/run_vmm.h"
 #include "cli/terminal.h"
-#include "device/active.h"
+#include "device/domains.h"
 #include "loop/loop.h"
 
 #include <errno.h>
@@ -45,12 +45,15 @@ struct run_signal {
 
 struct run {
 	struct run_options options;
-	struct document *document;
 	struct loop *loop;
 	struct run_signal signals[SIGNAL_COUNT];
 	int signal_count;
 	struct loop_timer kill_timer;
-	struct active_domain *active;
+	struct domains *domains;
+	struct served *served;        /* the one domain, when it runs */
+	struct active_domain *active; /* likewise */
+	bool defined;                 /* it runs or has failed */
+	struct error err;             /* why it failed */
 	struct qemu_arguments qemu;
 	struct breaks *breaks;
 	struct report report;
@@ -64,7 +67,7 @@ struct run {
 
 static const struct domain *domain_of(const struct run *run)
 {
-	return document_domain(run->document);
+	return active_domain_config(run->active);
 }
 
 /* ---- the end -----------------------------------------------------------------------------------
@@ -78,7 +81,7 @@ static void end(struct run *run)
 	if (run->breaks != NULL)
 		breaks_close(run->breaks);
 	run->breaks = NULL;
-	active_domain_close(run->active);
+	domains_close(run->domains, false);
 }
 
 /* A person or a supervisor wants the end; the second time at once. */
@@ -120,39 +123,45 @@ static void on_signal(struct loop_signal *base, int number)
 /* ---- the devices' events -----------------------------------------------------------------------
  */
 
-static bool on_guest_break(void *user, struct device *device)
+static bool on_guest_break(void *user, struct served *served, struct device *device)
 {
 	struct run *run = user;
 	return run->breaks != NULL && breaks_send(run->breaks, device);
 }
 
-static void on_changed(void *user, struct device *device)
+static void on_changed(void *user, struct served *served, struct device *device)
 {
 	report_changed(&((struct run *)user)->report, device);
 }
 
-static void on_trouble(void *user, const struct device_config *config, const char *reason)
+static void on_trouble(
+	void *user, struct served *served, const struct device_config *config, const char *reason)
 {
 	report_trouble(&((struct run *)user)->report, config, reason);
 }
 
-static void on_ending(void *user, struct device *device)
+static void on_ending(void *user, struct served *served, struct device *device)
 {
 	report_losses(&((struct run *)user)->report, device);
+}
+
+static void on_state(void *user, struct served *served)
+{
 }
 
 static void on_closed(void *user)
 {
 	struct run *run = user;
-	run->active = NULL;
+	run->domains = NULL;
 	loop_stop(run->loop);
 }
 
-static const struct active_listener active_listener = {
+static const struct domains_listener domains_listener = {
 	.guest_break = on_guest_break,
 	.changed = on_changed,
 	.trouble = on_trouble,
 	.ending = on_ending,
+	.state = on_state,
 	.closed = on_closed,
 };
 
@@ -178,44 +187,14 @@ static const struct terminal_listener terminal_listener = {
 	.closed = on_terminal_closed,
 };
 
-/* The one that was asked for, else the first console, else the first serial. NULL: there is none.
- */
-static struct device *console_device(const struct run *run)
-{
-	static const enum device_kind kinds[] = {DEVICE_CONSOLE, DEVICE_SERIAL};
-	const struct domain *domain = domain_of(run);
-	if (run->options.console_alias != NULL)
-		return active_domain_find(run->active, run->options.console_alias);
-	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
-		for (size_t i = 0; i < domain->device_count; i++) {
-			const struct device_config *config = &domain->devices[i];
-			struct device *device =
-				config->kind == kinds[k]
-					? active_domain_find(run->active, config->alias)
-					: NULL;
-			if (device != NULL)
-				return device;
-		}
-	}
-	return NULL;
-}
-
 static int open_console(struct run *run, struct error *err)
 {
 	static const struct peer_info info = {.kind = PEER_CLIENT, .name = "console"};
 	if (!run->options.console)
 		return 0;
-	struct device *device = console_device(run);
-	const char *alias = run->options.console_alias;
-	if (device == NULL && alias != NULL)
-		return error_set(err, -ENOENT,
-			"no device %s is presented; \"chardev xml %s\" shows the aliases", alias,
-			run->options.file);
+	struct device *device = served_device(run->served, run->options.console_alias, err);
 	if (device == NULL)
-		return error_set(err, -ENOENT,
-			"%s has no console and no serial for --console; add one, or name another "
-			"device",
-			run->options.file);
+		return err->code;
 	int code = terminal_new(run->loop, STDIN_FILENO, STDOUT_FILENO, &terminal_listener, run,
 		&run->terminal, err);
 	if (code < 0)
@@ -366,10 +345,45 @@ static int begin(struct run *run, struct error *err)
 	return 0;
 }
 
+static void on_defined(void *user, const struct domains_result *result)
+{
+	struct run *run = user;
+	run->defined = true;
+	if (result->code < 0) {
+		error_set(&run->err, result->code, "%s", result->message);
+	} else {
+		run->served = result->served;
+		run->active = served_active(result->served);
+	}
+	loop_stop(run->loop);
+}
+
+/* Serves the document, which is taken over; a start that fails ends in its own time. */
+static int define(struct run *run, struct document *document, struct error *err)
+{
+	const struct domains_params params = {
+		.loop = run->loop,
+		.runtime_dir = run->options.runtime_dir,
+		.log_dir = run->options.log_dir,
+		.listener = &domains_listener,
+		.user = run,
+	};
+	int code = domains_new(&params, &run->domains, err);
+	if (code < 0) {
+		document_free(document);
+		return code;
+	}
+	domains_define(run->domains, document, NULL, true, on_defined, run);
+	while (!run->defined)
+		loop_run(run->loop);
+	*err = run->err;
+	return err->code;
+}
+
 /* Whatever was begun is ended, however far it came. */
 static void finish(struct run *run)
 {
-	if (run->active != NULL) {
+	while (run->domains != NULL) {
 		end(run);
 		loop_run(run->loop);
 	}
@@ -381,21 +395,22 @@ static void finish(struct run *run)
 	report_fini(&run->report);
 }
 
-static void serve(struct run *run)
+static void serve(struct run *run, struct document *document)
 {
 	struct error err = {0};
 	loop_timer_init(&run->kill_timer, run->loop, on_kill_timer);
 	int code = watch_signals(run, &err);
 	if (code == 0)
-		code = active_domain_open(run->loop, run->document, run->options.runtime_dir,
-			run->options.log_dir, &active_listener, run, &run->active, &err);
+		code = define(run, document, &err);
+	else
+		document_free(document);
 	if (code == 0) {
 		warn_of_disk(run);
 		code = begin(run, &err);
 	}
-	if (code == 0)
+	while (code == 0 && run->domains != NULL)
 		loop_run(run->loop);
-	else if (run->status == 0)
+	if (code < 0 && run->status == 0)
 		run->status = 1;
 	finish(run);
 	/* After the terminal is itself again. */
@@ -406,20 +421,21 @@ static void serve(struct run *run)
 int cli_run(int argc, char **argv)
 {
 	struct run run = {0};
+	struct document *document;
 	if (run_options_parse(argc, argv, &run.options) < 0)
 		return EXIT_USAGE;
 	take_standard_descriptors();
-	if (input_document(run.options.file, true, &run.document) < 0)
+	if (input_document(run.options.file, true, &document) < 0)
 		return 1;
 	raise_limit(&run);
 	int code = loop_new(&run.loop);
 	if (code < 0) {
 		fprintf(stderr, "chardev: cannot make an event loop: %s\n", error_text(code));
+		document_free(document);
 		run.status = 1;
 	} else {
-		serve(&run);
+		serve(&run, document);
 	}
 	qemu_arguments_fini(&run.qemu);
-	document_free(run.document);
 	return run.status;
 }

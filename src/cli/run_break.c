@@ -142,7 +142,10 @@ bool breaks_send(struct breaks *breaks, struct device *device)
 static const char *chardev_id_of(const struct active_domain *active, const struct device *device,
 	const struct strlist *chardev_ids)
 {
-	size_t index = (size_t)(device_config(device) - active_domain_config(active)->devices);
+	const struct domain *domain = active_domain_config(active);
+	const struct device_config *config =
+		domain_find_device(domain, device_config(device)->alias);
+	size_t index = config != NULL ? (size_t)(config - domain->devices) : SIZE_MAX;
 	return index < chardev_ids->count ? chardev_ids->items[index] : "";
 }
 

@@ -66,7 +66,9 @@ struct device_params {
 	struct guest_witness *witness; /* shared by the devices of a loop, or NULL */
 	enum guest_port_type guest;    /* GUEST_PORT_DEFAULT: as the XML says */
 	struct state_slot *slot;       /* its own; must outlive the device */
-	bool slot_found;               /* the slot continues an earlier process's */
+	bool slot_found;               /* the slot's history goes on: an earlier device's */
+	/* What that device was like, where it is known to have differed: for the opening alone. */
+	const struct device_config *before;
 	struct domain_log *domain_log;
 	struct log_share *log_share; /* its domain's part of the quota, or NULL */
 	const struct device_listener *listener;
@@ -78,7 +80,7 @@ bool device_is_presented(const struct device_config *config);
 
 /*
  * All or nothing: on failure one sentence, a negative errno, and nothing is left behind but what
- * an earlier process left (slot_found), though what had begun ends on later turns.
+ * an earlier device left (slot_found), though what had begun ends on later turns.
  */
 int device_open(const struct device_params *params, struct device **ret, struct error *err);
 
@@ -89,6 +91,19 @@ int device_open(const struct device_params *params, struct device **ret, struct 
  * after a kill.
  */
 void device_close(struct device *device, bool keep);
+
+/*
+ * What a closed device with this configuration left because of `keep` is not wanted any more: its
+ * ring (ring_dir NULL: that stays) and the FIFOs, unless they stand at a path of the user's choice.
+ */
+void device_discard(
+	const struct device_config *config, const char *runtime_dir, const char *ring_dir);
+
+/*
+ * Its logs (<log file=>, type='file', the domain's log) are opened anew at their paths: somebody
+ * has moved them (SIGHUP). What fails is told as trouble.
+ */
+void device_reopen_logs(struct device *device);
 
 /* One more peer of the device, besides its backend's: a terminal. As backend_sink.peer. */
 void device_add_peer(struct device *device, struct stream *stream, const struct peer_info *info);
@@ -128,9 +143,6 @@ void device_break_done(struct device *device);
 
 struct guest_port *device_guest_port(struct device *device);
 const struct device_config *device_config(const struct device *device);
-
-/* Its logs (<log file=>, type='file', the domain's log) are opened anew at their paths. */
-void device_reopen_logs(struct device *device);
 
 /* The raw log, <log file=>: bytes and files with all that was rotated. */
 struct device_log_status {

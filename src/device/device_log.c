@@ -8,6 +8,7 @@
 #include "device/device_internal.h"
 
 #include "backend/log_stream.h"
+#include "model/device_equal.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -40,6 +41,14 @@ static void note_position(struct device *device, uint64_t offset, uint64_t size)
 	slot->log_base = offset - size;
 }
 
+/* An earlier device's history goes on, and so does its log, unless that was another file. */
+static bool continues(const struct device *device)
+{
+	const struct device_params *params = &device->params;
+	return params->slot_found &&
+	       (params->before == NULL || device_log_equals(params->before, params->config));
+}
+
 /*
  * Where the log goes on: after a crash its size tells, for a write may have ended unseen; else it
  * begins with what is to come. A file that is shorter than it was seen to be has been cut since
@@ -51,7 +60,7 @@ static uint64_t first_offset(const struct device *device, uint64_t size)
 	uint64_t offset = slot->log_base + size;
 	if (slot->log_at != 0 && size < slot->log_at - slot->log_base)
 		offset = slot->log_at;
-	if (!device->params.slot_found || offset > device->history.head)
+	if (!continues(device) || offset > device->history.head)
 		return device->history.head;
 	return offset;
 }
@@ -118,8 +127,7 @@ int device_log_open(struct device *device, struct error *err)
 		.loop = device->params.loop,
 		.path = config->file,
 		.limits = log_limits_of(&device->params.config->extensions),
-		/* A process that continues another's device continues its log, too. */
-		.append = config->append == TRISTATE_YES || device->params.slot_found,
+		.append = config->append == TRISTATE_YES || continues(device),
 		.epoch = device->params.slot->epoch,
 		.share = device->params.log_share,
 		.owner = &writer_owner,
