@@ -1,6 +1,7 @@
 /*
  * The inside of a device, shared by the files that make it up: device.c (open, close, status),
- * device_guest.c (the guest's side), device_peer.c (the peers' side), device_log.c (<log file=>).
+ * device_guest.c (the guest's side), device_peer.c (the peers' side), device_viewer.c (peers that
+ * come by the control interface), device_log.c (<log file=>).
  */
 #ifndef CHARDEV_DEVICE_DEVICE_INTERNAL_H
 #define CHARDEV_DEVICE_DEVICE_INTERNAL_H
@@ -145,6 +146,11 @@ void device_free_lingering(struct device *device);
 /* Adds a reader that starts at `offset`. -ENOMEM, or 0. */
 int device_peer_new(struct device *device, struct stream *stream, const struct peer_info *info,
 	uint64_t offset, struct peer **ret);
+/* A peer that has just come begins to type and to read. */
+void device_welcome(struct peer *peer);
+
+/* device_viewer.c: tells a viewer of untold_gap, if its stream can take that now */
+void device_tell_gap(struct peer *peer);
 
 /* device_log.c: the raw log is one more peer, closed with them; it counts as one close */
 int device_log_open(struct device *device, struct error *err);

@@ -41,21 +41,6 @@ static void moved_on(struct device *device)
 		device_close_step(device);
 }
 
-/*
- * A viewer, or a file, is told of what it has missed before the next byte, and all at once where
- * one gap follows another. A stream that cannot carry it has nobody who counts offsets.
- */
-static void tell_gap(struct peer *peer)
-{
-	struct reader *reader = &peer->reader;
-	const struct stream_signal gap = {.type = STREAM_SIGNAL_GAP, .u.gap = peer->untold_gap};
-	if (peer->untold_gap == 0 || reader->ended || reader->waiting || reader->borrowed != 0)
-		return;
-	reader->waiting = stream_signal(peer->stream, &gap) == -EAGAIN;
-	if (!reader->waiting)
-		peer->untold_gap = 0;
-}
-
 /* Bytes that this peer will never get. */
 static void note_missed(struct peer *peer, uint64_t missed)
 {
@@ -64,7 +49,7 @@ static void note_missed(struct peer *peer, uint64_t missed)
 	if (peer->is_log || (peer->kind != PEER_VIEWER && peer->kind != PEER_FILE))
 		return;
 	peer->untold_gap += missed;
-	tell_gap(peer);
+	device_tell_gap(peer);
 }
 
 static void pump(struct peer *peer)
@@ -370,8 +355,7 @@ void device_peer_free(struct peer *peer)
 	free(peer);
 }
 
-/* A peer that has just come begins to type and to read. */
-static void welcome(struct peer *peer)
+void device_welcome(struct peer *peer)
 {
 	struct device *device = peer->device;
 	device->connects++;
@@ -395,30 +379,7 @@ void device_add_peer(struct device *device, struct stream *stream, const struct 
 		device_peer_new(device, stream, info, start_offset(device, info), &peer) < 0)
 		stream_close(stream);
 	else
-		welcome(peer);
-}
-
-/* Bytes that are not here any more when it begins are nobody's loss: it never asked for them. */
-static uint64_t clamp_offset(const struct history *history, uint64_t offset)
-{
-	if (offset < history->oldest)
-		return history->oldest;
-	return offset < history->head ? offset : history->head;
-}
-
-void device_add_viewer(struct device *device, struct stream *stream, const struct peer_info *info,
-	uint64_t offset, bool lossless)
-{
-	struct peer *peer;
-	offset = clamp_offset(&device->history, offset);
-	if (device->closing != CLOSE_NOT ||
-		device_peer_new(device, stream, info, offset, &peer) < 0) {
-		stream_close(stream);
-		return;
-	}
-	if (lossless)
-		peer->reader.policy = READER_BLOCK;
-	welcome(peer);
+		device_welcome(peer);
 }
 
 static void on_backend_peer(void *user, struct stream *stream, const struct peer_info *info)
