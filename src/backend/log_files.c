@@ -192,7 +192,7 @@ void log_files_fini(struct log_files *files)
 }
 
 /* Component by component: whoever has put a link in the way since is not followed. */
-static int open_directory(struct log_files *files)
+int log_files_open_directory(struct log_files *files)
 {
 	enum { FLAGS = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
 	char *rest = strdup(files->directory), *all = rest;
@@ -209,6 +209,7 @@ static int open_directory(struct log_files *files)
 	}
 	int code = fd < 0 ? -errno : 0;
 	free(all);
+	fd_close(files->dir_fd);
 	files->dir_fd = fd;
 	return code;
 }
@@ -261,6 +262,9 @@ static int find_place(struct log_files *files, const struct stat *st)
 		files->start = ends.position;
 		files->index_size = ends.size;
 	} else {
+		/* At once: whoever reads it must not take it for this file's. */
+		if (unlinkat(files->dir_fd, name.text, 0) < 0 && errno != ENOENT)
+			return -errno;
 		files->index_size = 0;
 		if (was_cut)
 			files->start = end - size;
@@ -298,8 +302,7 @@ static int open_current(struct log_files *files, bool append, struct error *err)
 
 int log_files_open(struct log_files *files, bool append, struct error *err)
 {
-	files->dir_fd = fd_close(files->dir_fd);
-	int code = open_directory(files);
+	int code = log_files_open_directory(files);
 	if (code == 0 && !files->known)
 		code = log_compress_sweep(files);
 	if (code < 0)

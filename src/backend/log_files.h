@@ -81,6 +81,10 @@ void log_files_fini(struct log_files *files);
  */
 int log_files_open(struct log_files *files, bool append, struct error *err);
 
+/* The directory alone, to look at what is there: dir_fd. It is opened anew. 0 or a negative errno.
+ */
+int log_files_open_directory(struct log_files *files);
+
 /* -ESTALE: FILE has been removed or its size changed by others, and has to be opened anew. */
 int log_files_check(const struct log_files *files);
 

@@ -137,7 +137,7 @@ void log_quota_leave(struct log_quota_member *member)
 	member->share = log_share_free(member->share);
 }
 
-void log_quota_update(struct log_quota_member *member, const struct log_usage *usage, uint64_t more)
+void log_quota_update(struct log_quota_member *member, const struct log_usage *usage)
 {
 	if (member->share == NULL) {
 		member->usage = *usage;
@@ -145,7 +145,13 @@ void log_quota_update(struct log_quota_member *member, const struct log_usage *u
 	}
 	member->unable = false;
 	count(member, usage);
-	enforce(member->share, more);
+	enforce(member->share, 0);
+}
+
+void log_quota_reserve(struct log_quota_member *member, uint64_t bytes)
+{
+	if (member->share != NULL)
+		enforce(member->share, bytes);
 }
 
 void log_quota_released(struct log_quota_member *member, const struct log_usage *usage, bool failed)

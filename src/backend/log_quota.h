@@ -55,9 +55,10 @@ struct log_quota_member {
 
 void log_quota_join(struct log_quota_member *member, struct log_share *share);
 void log_quota_leave(struct log_quota_member *member);
-/* As it is now; with `more` bytes about to be written. */
-void log_quota_update(
-	struct log_quota_member *member, const struct log_usage *usage, uint64_t more);
+/* As it is now: something was written or rotated. */
+void log_quota_update(struct log_quota_member *member, const struct log_usage *usage);
+/* That many bytes are about to be written: room is asked for, of this log or of others. */
+void log_quota_reserve(struct log_quota_member *member, uint64_t bytes);
 /* What was asked for is done; failed: not, and would not now. */
 void log_quota_released(
 	struct log_quota_member *member, const struct log_usage *usage, bool failed);

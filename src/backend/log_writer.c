@@ -279,11 +279,11 @@ static struct log_usage usage_of(const struct log_writer *writer)
 	};
 }
 
-static void count(struct log_writer *writer, uint64_t more)
+static void count(struct log_writer *writer)
 {
 	struct log_usage usage = usage_of(writer);
 	writer->rotated_count = writer->files.rotated.files;
-	log_quota_update(&writer->member, &usage, more);
+	log_quota_update(&writer->member, &usage);
 }
 
 static void end_write(struct log_writer *writer)
@@ -326,7 +326,7 @@ static void after_open(struct log_writer *writer)
 		writer->flushes = false;
 	}
 	writer->opens = false;
-	count(writer, 0);
+	count(writer);
 }
 
 static void after_drop(struct log_writer *writer)
@@ -344,7 +344,7 @@ static void after_commit(struct log_writer *writer)
 	writer->compresses = writer->failure == 0;
 	if (writer->failure < 0)
 		tell_trouble(writer, writer->failure);
-	count(writer, 0);
+	count(writer);
 }
 
 static void after_write(struct log_writer *writer)
@@ -356,7 +356,7 @@ static void after_write(struct log_writer *writer)
 	writer->size = writer->files.size;
 	if (writer->writes)
 		end_write(writer);
-	count(writer, 0);
+	count(writer);
 }
 
 /* Instead of end_job(): there is nothing after it. */
@@ -405,17 +405,25 @@ static bool wants_new_file(const struct log_writer *writer)
 	       n + LOG_MARK_LINE_SIZE > log_files_room(files);
 }
 
+/* Where the quota is used up, something is deleted first, as far as it is this log's own. */
+static bool has_quota(struct log_writer *writer)
+{
+	uint64_t n = iov_total(writer->parts, writer->part_count);
+	uint64_t room = log_files_room(&writer->files);
+	n = n < LOG_WRITER_MAX_WRITE ? n : LOG_WRITER_MAX_WRITE;
+	n = n < room ? n : room;
+	log_quota_reserve(&writer->member, n + (writer->waiting.count + 2) * LOG_MARK_LINE_SIZE);
+	return !writer->drops;
+}
+
 static void begin_write(struct log_writer *writer)
 {
-	if (!writer->writes)
-		writer->part_count = 0;
 	prepare_text(writer);
 	uint64_t room = log_files_room(&writer->files);
 	room = room > writer->text_size ? room - writer->text_size : 1;
 	size_t limit = room < LOG_WRITER_MAX_WRITE ? (size_t)room : LOG_WRITER_MAX_WRITE;
 	if (writer->part_count > 0)
 		writer->part_count = iov_limit(writer->parts, writer->part_count, limit);
-	count(writer, iov_total(writer->parts, writer->part_count) + writer->text_size);
 	run(writer, write_files, after_write);
 }
 
@@ -457,7 +465,8 @@ static void step(struct log_writer *writer)
 {
 	if (writer->busy)
 		return;
-	if (writer->compresses && !writer->closing)
+	/* One at a time: what is compressed has to take its place before the next one begins. */
+	if (writer->compresses && !writer->commits && !writer->closing)
 		begin_compression(writer);
 	if (writer->closing) {
 		if (!writer->compress.running)
@@ -469,10 +478,14 @@ static void step(struct log_writer *writer)
 	} else if (writer->opens) {
 		run(writer, open_files, after_open);
 	} else if (writer->writes || writer->flushes) {
+		if (!writer->writes)
+			writer->part_count = 0;
 		if (writer->stale)
 			run(writer, open_files, after_open);
 		else if (wants_new_file(writer))
 			begin_rotation(writer);
+		else if (!has_quota(writer))
+			run(writer, drop_files, after_drop);
 		else
 			begin_write(writer);
 	}
@@ -514,7 +527,7 @@ int log_writer_new(
 	loop_task_init(&writer->step_task, params->loop, on_step);
 	loop_task_init(&writer->not_started, params->loop, on_not_started);
 	log_quota_join(&writer->member, params->share);
-	count(writer, 0);
+	count(writer);
 	loop_task_post(&writer->step_task);
 	*ret = writer;
 	return 0;

@@ -322,11 +322,25 @@ static void guest_writes(uint64_t n)
 		pump(&device->seats[i]);
 }
 
+/* What all are to be told is told now, not after VIEWERS_TELL_MS. */
+static void hasten(void)
+{
+	list_for_each(link, &viewers->groups) {
+		struct viewer_group *group = container_of(link, struct viewer_group, link);
+		if (!loop_timer_is_active(&group->tell_timer))
+			continue;
+		loop_timer_stop(&group->tell_timer);
+		group->tell_timer.expired(&group->tell_timer);
+	}
+}
+
 /* Turns the loop and reads at all clients until there is nothing more. */
 static void settle_all(void)
 {
 	for (bool more = true; more;) {
 		more = false;
+		settle();
+		hasten();
 		settle();
 		for (int i = 0; i < SEATS; i++)
 			more |= client_read(&clients[i], SIZE_MAX);
@@ -470,6 +484,8 @@ static void a_viewer_that_stops_costs_a_frame(void **state)
 	const struct framed *framed =
 		&container_of(device->seats[0].stream, struct viewer, base)->framed;
 	assert_true(framed->staged_end - framed->staged_at < FRAME_HEADER_SIZE + FRAME_PAYLOAD_MAX);
+	hasten();
+	settle();
 	uint64_t wakeups = loop_wakeups(loop);
 	for (int i = 0; i < 10; i++)
 		guest_writes(1000);
@@ -796,6 +812,8 @@ static void a_viewer_that_stops_is_told_how_things_are(void **state)
 	device->seats[1].waiting = true; /* only the first one gets output */
 	guest_writes(OUTPUT_SIZE);
 	settle();
+	client_send(&clients[1], FRAME_PEN, "a", 1);
+	settle();
 	for (int i = 0; i < 100; i++) {
 		device->guest_present = i % 2 == 0;
 		viewers_device_changed(viewers, device);
@@ -827,17 +845,45 @@ static void the_guest_is_told_when_it_changes(void **state)
 	assert_string_equal(clients[0].log, "N {\"notice\":\"guest\",\"attached\":true}\n");
 }
 
+static void until_told(int index, const char *text)
+{
+	while (!client_has(&clients[index], text))
+		if (!client_read(&clients[index], SIZE_MAX))
+			turn();
+}
+
+/* Once for many who come in a row. */
 static void comings_and_goings_are_told(void **state)
+{
+	for (int i = 0; i < 5; i++)
+		watch(i);
+	until_told(0, "{\"notice\":\"viewers\",\"count\":5}");
+	assert_int_equal(clients[0].frames, 1);
+	client_close(&clients[1]);
+	until_told(0, "{\"notice\":\"viewers\",\"count\":4}");
+	until_told(2, "{\"notice\":\"viewers\",\"count\":4}");
+	uint64_t wakeups = loop_wakeups(loop);
+	struct pollfd wait = {loop_fd(loop), POLLIN, 0};
+	assert_int_equal(poll(&wait, 1, 2 * VIEWERS_TELL_MS), 0);
+	assert_int_equal(loop_wakeups(loop), wakeups);
+}
+
+/* The two whom it concerns without a wait, the others soon, each once. */
+static void who_lost_the_pen_knows_at_once(void **state)
 {
 	for (int i = 0; i < 3; i++)
 		watch(i);
 	settle_all();
-	assert_told(0, "{\"notice\":\"viewers\",\"count\":3}");
-	assert_false(client_has(&clients[2], "viewers"));
-	client_close(&clients[1]);
-	settle_all();
-	assert_told(0, "{\"notice\":\"viewers\",\"count\":2}");
-	assert_told(2, "{\"notice\":\"viewers\",\"count\":2}");
+	forget();
+	client_send(&clients[1], FRAME_PEN, "f", 1);
+	settle();
+	for (int i = 0; i < 3; i++)
+		client_read(&clients[i], SIZE_MAX);
+	assert_told(0, "\"yours\":false}");
+	assert_told(1, "\"yours\":true}");
+	until_told(2, "\"holder\":{\"id\":2,");
+	client_read(&clients[0], SIZE_MAX);
+	assert_int_equal(clients[0].frames, 2); /* the viewers that came, the pen */
 }
 
 /* ---- ends ------------------------------------------------------------------------------------ */
@@ -901,6 +947,7 @@ static void the_device_s_end_is_told(void **state)
 	for (int i = 0; i < 3; i++) {
 		assert_true(clients[i].ended);
 		assert_int_equal(clients[i].bytes, device->head);
+		assert_int_equal(clients[i].end, device->head);
 		assert_string_equal(clients[i].log, "N {\"notice\":\"end\",\"code\":0,\"reason\":"
 						    "\"the device is not served any more\"}\n");
 	}
@@ -911,14 +958,18 @@ static void the_device_s_end_is_told(void **state)
 	assert_int_equal(holder(), 4);
 }
 
+/* Also of who is there already (memory was short), and they stay. */
 static void a_device_that_takes_no_viewer_ends_it(void **state)
 {
+	watch(1);
 	device->is_closing = true;
 	watch(0);
 	settle_all();
 	assert_string_equal(clients[0].reply, reply);
-	assert_told(0, "\"reason\":\"the device is not served any more\"}");
+	assert_told(0, "\"reason\":\"the device takes no viewer now\"}");
 	assert_true(clients[0].ended);
+	assert_int_equal(viewers_of(viewers, device, NULL, 0), 1);
+	assert_int_equal(holder(), 1);
 }
 
 static void the_server_s_end_is_told(void **state)
@@ -932,6 +983,52 @@ static void the_server_s_end_is_told(void **state)
 		assert_told(i, "\"reason\":\"the server ends\"}");
 	}
 	assert_audited("1002 detach: viewer 3 (uid 1002, pid 12) detached: the server ends\n");
+}
+
+/* What it has not read yet is still sent, and when it is, nothing waits for the clock. */
+static void the_rest_of_a_frame_is_sent_before_the_end(void **state)
+{
+	watch(0);
+	settle_all();
+	fail_limit_sends(3000);
+	guest_writes(FRAME_PAYLOAD_MAX);
+	const struct framed *framed =
+		&container_of(device->seats[0].stream, struct viewer, base)->framed;
+	assert_non_null(framed->staged);
+	uint64_t before = loop_now_ms(loop);
+	leave_seat(&device->seats[0]);
+	while (!clients[0].ended)
+		if (!client_read(&clients[0], SIZE_MAX) && !clients[0].ended)
+			turn();
+	assert_true(loop_now_ms(loop) - before < FRAMED_LINGER_MS / 2);
+	assert_int_equal(clients[0].bytes, FRAME_PAYLOAD_MAX);
+	assert_int_equal(clients[0].end, FRAME_PAYLOAD_MAX);
+	assert_told(0, "\"reason\":\"the device is not served any more\"}");
+}
+
+/* A frame that is cut for good is nothing to go on after. */
+static void a_connection_that_fails_is_closed(void **state)
+{
+	for (int i = 0; i < 2; i++) {
+		device->seat_count = 0;
+		told[0] = '\0';
+		assert_int_equal(attach(0, (struct how){.offset = device->head}), 0);
+		settle_all();
+		if (i == 0) {
+			fail_nth(FAIL_SENDMSG, 1, ENOBUFS);
+		} else {
+			fail_limit_sends(5);
+			fail_nth(FAIL_MALLOC, 1, ENOMEM);
+		}
+		guest_writes(100);
+		settle_all();
+		assert_true(clients[0].ended);
+		assert_int_equal(clients[0].bytes, 0);
+		assert_int_equal(device->seats[0].gones, 1);
+		assert_audited("detached: the connection failed\n");
+		fail_reset();
+		client_close(&clients[0]);
+	}
 }
 
 /* Its place is all that it takes, and the end does not wait for it for ever. */
@@ -1049,10 +1146,13 @@ int main(void)
 		TEST(a_viewer_that_stops_is_told_how_things_are),
 		TEST(the_guest_is_told_when_it_changes),
 		TEST(comings_and_goings_are_told),
+		TEST(who_lost_the_pen_knows_at_once),
 		TEST(wrong_frames_end_their_viewer_alone),
 		TEST(the_device_s_end_is_told),
 		TEST(a_device_that_takes_no_viewer_ends_it),
 		TEST(the_server_s_end_is_told),
+		TEST(the_rest_of_a_frame_is_sent_before_the_end),
+		TEST(a_connection_that_fails_is_closed),
 		TEST(one_that_never_reads_does_not_keep_the_end),
 		TEST(a_cancelled_viewer_has_not_been),
 		TEST(there_is_a_greatest_number),
