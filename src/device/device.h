@@ -100,6 +100,12 @@ void device_close(struct device *device, bool keep);
 void device_discard(
 	const struct device_config *config, const char *runtime_dir, const char *ring_dir);
 
+/*
+ * Its logs (<log file=>, type='file', the domain's log) are opened anew at their paths: somebody
+ * has moved them (SIGHUP). What fails is told as trouble.
+ */
+void device_reopen_logs(struct device *device);
+
 /* One more peer of the device, besides its backend's: a terminal. As backend_sink.peer. */
 void device_add_peer(struct device *device, struct stream *stream, const struct peer_info *info);
 
@@ -138,9 +144,6 @@ void device_break_done(struct device *device);
 
 struct guest_port *device_guest_port(struct device *device);
 const struct device_config *device_config(const struct device *device);
-
-/* Its logs (<log file=>, type='file', the domain's log) are opened anew at their paths. */
-void device_reopen_logs(struct device *device);
 
 /* The raw log, <log file=>: bytes and files with all that was rotated. */
 struct device_log_status {

@@ -127,7 +127,6 @@ int device_log_open(struct device *device, struct error *err)
 		.loop = device->params.loop,
 		.path = config->file,
 		.limits = log_limits_of(&device->params.config->extensions),
-		/* A process that continues another's device continues its log, too. */
 		.append = config->append == TRISTATE_YES || continues(device),
 		.epoch = device->params.slot->epoch,
 		.share = device->params.log_share,
