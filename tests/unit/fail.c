@@ -17,7 +17,10 @@ struct plan {
 	atomic_int error;
 };
 
+enum { LIMITED_PARTS = 4 };
+
 static struct plan plans[FAIL_CALL_COUNT];
+static atomic_size_t send_limit; /* 0: none */
 
 void fail_nth(enum fail_call call, int n, int error)
 {
@@ -32,6 +35,11 @@ void fail_from(enum fail_call call, int n, int error)
 	plans[call].and_after = true;
 }
 
+void fail_limit_sends(size_t max)
+{
+	send_limit = max;
+}
+
 int fail_count(enum fail_call call)
 {
 	return plans[call].calls;
@@ -43,6 +51,7 @@ void fail_reset(void)
 		plans[i].fails_at = 0;
 		plans[i].calls = 0;
 	}
+	send_limit = 0;
 }
 
 /* The errno to fail with, or 0. */
@@ -54,6 +63,29 @@ static int planned(enum fail_call call)
 	if (at == 0 || number < at || (number > at && !plan->and_after))
 		return 0;
 	return plan->error;
+}
+
+struct limited {
+	struct msghdr message;
+	struct iovec iov[LIMITED_PARTS];
+};
+
+/* What of the message may be sent at once. */
+static const struct msghdr *limited(const struct msghdr *message, struct limited *ret)
+{
+	size_t left = send_limit;
+	if (left == 0 || message->msg_iovlen > LIMITED_PARTS)
+		return message;
+	ret->message = *message;
+	ret->message.msg_iov = ret->iov;
+	ret->message.msg_iovlen = 0;
+	for (size_t i = 0; i < message->msg_iovlen && left > 0; i++) {
+		struct iovec part = message->msg_iov[i];
+		part.iov_len = part.iov_len < left ? part.iov_len : left;
+		left -= part.iov_len;
+		ret->iov[ret->message.msg_iovlen++] = part;
+	}
+	return &ret->message;
 }
 
 #define WRAP(call, type, name, parameters, arguments, failed) \
@@ -89,7 +121,7 @@ WRAP(FAIL_PTHREAD_CREATE, int, pthread_create,
 WRAP(FAIL_READ, ssize_t, read, (int fd, void *bytes, size_t n), (fd, bytes, n), -1)
 WRAP(FAIL_READV, ssize_t, readv, (int fd, const struct iovec *iov, int n), (fd, iov, n), -1)
 WRAP(FAIL_SENDMSG, ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags),
-	(fd, message, flags), -1)
+	(fd, limited(message, &(struct limited){0}), flags), -1)
 WRAP(FAIL_SOCKET, int, socket, (int domain, int type, int protocol), (domain, type, protocol), -1)
 WRAP(FAIL_TIMERFD_CREATE, int, timerfd_create, (int clock, int flags), (clock, flags), -1)
 WRAP(FAIL_WRITE, ssize_t, write, (int fd, const void *bytes, size_t n), (fd, bytes, n), -1)

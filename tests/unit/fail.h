@@ -12,6 +12,8 @@
 #ifndef CHARDEV_TEST_FAIL_H
 #define CHARDEV_TEST_FAIL_H
 
+#include <stddef.h>
+
 enum fail_call {
 	FAIL_ACCEPT4,
 	FAIL_BIND,
@@ -39,6 +41,8 @@ void fail_nth(enum fail_call call, int n, int error);
 /* Likewise, and every call from the N-th on, until fail_reset(). */
 void fail_from(enum fail_call call, int n, int error);
 int fail_count(enum fail_call call);
+/* Each sendmsg() sends at most so many bytes, until fail_reset(); 0: no limit. */
+void fail_limit_sends(size_t max);
 /* Nothing fails; counts are 0. */
 void fail_reset(void);
 
