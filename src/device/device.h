@@ -66,8 +66,11 @@ struct device_params {
 	struct guest_witness *witness; /* shared by the devices of a loop, or NULL */
 	enum guest_port_type guest;    /* GUEST_PORT_DEFAULT: as the XML says */
 	struct state_slot *slot;       /* its own; must outlive the device */
-	bool slot_found;               /* the slot continues an earlier process's */
+	bool slot_found;               /* the slot's history goes on: an earlier device's */
+	/* What that device was like, where it is known to have differed: for the opening alone. */
+	const struct device_config *before;
 	struct domain_log *domain_log;
+	struct log_quota *log_quota; /* NULL: none */
 	const struct device_listener *listener;
 	void *user;
 };
@@ -77,7 +80,7 @@ bool device_is_presented(const struct device_config *config);
 
 /*
  * All or nothing: on failure one sentence, a negative errno, and nothing is left behind but what
- * an earlier process left (slot_found), though what had begun ends on later turns.
+ * an earlier device left (slot_found), though what had begun ends on later turns.
  */
 int device_open(const struct device_params *params, struct device **ret, struct error *err);
 
@@ -88,6 +91,16 @@ int device_open(const struct device_params *params, struct device **ret, struct 
  * after a kill.
  */
 void device_close(struct device *device, bool keep);
+
+/*
+ * What a closed device with this configuration left because of `keep` is not wanted any more: its
+ * ring (ring_dir NULL: that stays) and the FIFOs, unless they stand at a path of the user's choice.
+ */
+void device_discard(
+	const struct device_config *config, const char *runtime_dir, const char *ring_dir);
+
+/* Its logs are closed and opened at their paths anew: somebody has moved them (SIGHUP). */
+void device_reopen_logs(struct device *device);
 
 /* One more peer of the device, besides its backend's: a terminal. As backend_sink.peer. */
 void device_add_peer(struct device *device, struct stream *stream, const struct peer_info *info);

@@ -6,13 +6,16 @@
 
 #include "backend/log_file.h"
 #include "device/log_index.h"
+#include "model/device_equal.h"
 #include "stream/file_stream.h"
 #include "util/fd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 struct device_log {
 	struct file_stream stream;
@@ -46,6 +49,14 @@ static void note_position(struct device *device, uint64_t offset, uint64_t size)
 	slot->log_base = offset - size;
 }
 
+/* An earlier device's history goes on, and so does its log, unless that was another file. */
+static bool continues(const struct device *device)
+{
+	const struct device_params *params = &device->params;
+	return params->slot_found &&
+	       (params->before == NULL || device_log_equals(params->before, params->config));
+}
+
 /*
  * Where the log goes on: after a crash its size tells, for a write may have ended unseen; else it
  * begins with what is to come. A file that is shorter than it was seen to be has been cut since
@@ -57,7 +68,7 @@ static uint64_t first_offset(const struct device *device, uint64_t size)
 	uint64_t offset = slot->log_base + size;
 	if (slot->log_at != 0 && size < slot->log_at - slot->log_base)
 		offset = slot->log_at;
-	if (!device->params.slot_found || offset > device->history.head)
+	if (!continues(device) || offset > device->history.head)
 		return device->history.head;
 	return offset;
 }
@@ -114,8 +125,7 @@ int device_log_open(struct device *device, struct error *err)
 	const struct log_config *config = &device->params.config->log;
 	if (config->file == NULL)
 		return 0;
-	/* A process that continues another's device continues its log, too. */
-	bool append = config->append == TRISTATE_YES || device->params.slot_found;
+	bool append = config->append == TRISTATE_YES || continues(device);
 	int fd;
 	int code = log_file_open(config->file, append, &fd, err);
 	if (code < 0)
@@ -125,6 +135,31 @@ int device_log_open(struct device *device, struct error *err)
 		return error_set(
 			err, code, "cannot write the log %s: %s", config->file, error_text(code));
 	return 0;
+}
+
+/*
+ * The new file takes over the descriptor of the old one, under a write that may be on its way: its
+ * bytes are then in the one file or the other, in order. The next write notes where it stands.
+ */
+void device_reopen_logs(struct device *device)
+{
+	struct error err = {0};
+	struct stat st;
+	int fd;
+	if (device->log == NULL || device->closing != CLOSE_NOT)
+		return;
+	struct file_stream *stream = &device->log->stream;
+	int code = log_file_open(device->params.config->log.file, true, &fd, &err);
+	if (code < 0) {
+		device_note_error(device, "log not opened anew", err.message);
+		return;
+	}
+	if (dup3(fd, stream->fd, O_CLOEXEC) < 0)
+		device_note_error(device, "log not opened anew", error_text(errno));
+	const struct peer *peer = stream->base.consumer;
+	if (peer->reader.borrowed == 0 && fstat(fd, &st) == 0)
+		note_position(device, peer->reader.offset, (uint64_t)st.st_size);
+	fd_close(fd);
 }
 
 void device_log_gap(struct device *device, const struct peer *peer, uint64_t missed)

@@ -6,9 +6,11 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 struct plan {
 	atomic_int calls;
@@ -106,6 +108,7 @@ WRAP(FAIL_BIND, int, bind, (int fd, const struct sockaddr *sa, socklen_t n), (fd
 WRAP(FAIL_CALLOC, void *, calloc, (size_t n, size_t size), (n, size), NULL)
 WRAP(FAIL_CONNECT, int, connect, (int fd, const struct sockaddr *sa, socklen_t n), (fd, sa, n), -1)
 WRAP(FAIL_EPOLL_CREATE1, int, epoll_create1, (int flags), (flags), -1)
+WRAP(FAIL_FSYNC, int, fsync, (int fd), (fd), -1)
 WRAP(FAIL_INOTIFY_ADD_WATCH, int, inotify_add_watch, (int fd, const char *path, uint32_t mask),
 	(fd, path, mask), -1)
 WRAP(FAIL_INOTIFY_INIT1, int, inotify_init1, (int flags), (flags), -1)
@@ -122,6 +125,8 @@ WRAP(FAIL_READ, ssize_t, read, (int fd, void *bytes, size_t n), (fd, bytes, n), 
 WRAP(FAIL_READV, ssize_t, readv, (int fd, const struct iovec *iov, int n), (fd, iov, n), -1)
 WRAP(FAIL_SENDMSG, ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags),
 	(fd, limited(message, &(struct limited){0}), flags), -1)
+WRAP(FAIL_RENAMEAT, int, renameat, (int from_fd, const char *from, int to_fd, const char *to),
+	(from_fd, from, to_fd, to), -1)
 WRAP(FAIL_SOCKET, int, socket, (int domain, int type, int protocol), (domain, type, protocol), -1)
 WRAP(FAIL_TIMERFD_CREATE, int, timerfd_create, (int clock, int flags), (clock, flags), -1)
 WRAP(FAIL_WRITE, ssize_t, write, (int fd, const void *bytes, size_t n), (fd, bytes, n), -1)
