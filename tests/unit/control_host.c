@@ -231,6 +231,8 @@ void host_fini(struct test_host *host)
 {
 	control_server_close(host->server, on_closed);
 	host->server = NULL;
+	if (host->held_done != NULL)
+		host_release(host);
 	domains_close(host->domains, false);
 	loop_drain(host->loop);
 	must(host->open == 0, "something has not ended");
