@@ -2,7 +2,7 @@
  * chardev qemu: the arguments that attach QEMU to a domain's devices, one a line. They do not need
  * the devices to be there: what `chardev run` makes of the same file stands where these point to.
  */
-#include "cli/attach.h"
+#include "cli/vmm_attach.h"
 #include "cli/command.h"
 #include "cli/input.h"
 #include "device/runtime.h"
@@ -40,7 +40,7 @@ static int print_arguments(const char *file, const char *runtime_dir)
 	const struct domain *domain = document_domain(document);
 	int code = domain_dir(domain, runtime_dir, dir, sizeof(dir), &err);
 	if (code == 0)
-		code = attach_qemu(domain, dir, file, NULL, &arguments, &err);
+		code = vmm_attach_qemu(domain, dir, file, NULL, &arguments, &err);
 	if (code < 0)
 		fprintf(stderr, "chardev: %s\n", err.message);
 	for (size_t i = 0; code == 0 && i < arguments.args.count; i++)

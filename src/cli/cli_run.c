@@ -8,7 +8,7 @@
  *  - The exit status is the VMM's (128 and the number of the signal that ended it), 127 and 126
  *    when it is not there or cannot be executed, 0 without a VMM, 1 when the domain cannot be had.
  */
-#include "cli/attach.h"
+#include "cli/vmm_attach.h"
 #include "cli/command.h"
 #include "cli/input.h"
 #include "cli/run_control.h"
@@ -277,7 +277,7 @@ static int make_arguments(struct run *run, struct strlist *ret, struct error *er
 		if (runs_qemu(run))
 			strlist_add(ret, *arg);
 		else
-			code = attach_other(domain_of(run), dir, *arg, ret, err);
+			code = vmm_attach_other(domain_of(run), dir, *arg, ret, err);
 		if (code < 0)
 			return code;
 	}
@@ -378,7 +378,7 @@ static void warn_of_disk(const struct run *run)
 static int begin(struct run *run, struct error *err)
 {
 	const struct run_options *options = &run->options;
-	int code = attach_qemu(domain_of(run), active_domain_runtime(run->active)->dir,
+	int code = vmm_attach_qemu(domain_of(run), active_domain_runtime(run->active)->dir,
 		options->file, runs_qemu(run) ? options->vmm + 1 : NULL, &run->qemu, err);
 	if (code < 0 && (options->vmm == NULL || runs_qemu(run)))
 		return code;

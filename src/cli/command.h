@@ -14,10 +14,23 @@ struct command {
 
 enum { EXIT_USAGE = 2 };
 
+int cli_attach(int argc, char **argv);
+int cli_break(int argc, char **argv);
 int cli_check(int argc, char **argv);
+int cli_define(int argc, char **argv);
+int cli_events(int argc, char **argv);
+int cli_list(int argc, char **argv);
+int cli_log(int argc, char **argv);
 int cli_qemu(int argc, char **argv);
+int cli_reload(int argc, char **argv);
 int cli_run(int argc, char **argv);
+int cli_send(int argc, char **argv);
+int cli_start(int argc, char **argv);
+int cli_status(int argc, char **argv);
+int cli_stop(int argc, char **argv);
+int cli_sysrq(int argc, char **argv);
 int cli_tls(int argc, char **argv);
+int cli_undefine(int argc, char **argv);
 int cli_xml(int argc, char **argv);
 
 #endif

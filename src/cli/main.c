@@ -6,6 +6,10 @@
 #include "cli/command.h"
 #include "version.h"
 
+#define CONTROL_USAGE_ONLY "[--socket PATH] [--runtime-dir DIR]"
+#define CONTROL_USAGE      " " CONTROL_USAGE_ONLY
+
+/* In the order in which people come to need them. */
 static const struct command commands[] = {
 	{"check", "FILE", "say what is wrong in a domain's XML", cli_check},
 	{"run", "FILE [--console [ALIAS]] [--runtime-dir DIR] [--log-dir DIR] [-- VMM [ARGUMENTS]]",
@@ -13,8 +17,32 @@ static const struct command commands[] = {
 	{"qemu", "FILE [--runtime-dir DIR]",
 		"print the arguments that attach QEMU to a domain's devices", cli_qemu},
 	{"tls", "init DIR [--host NAME]...", "make certificates for a trial of TLS", cli_tls},
-	{"xml", "FILE | --live NAME [--runtime-dir DIR]",
+	{"xml", "FILE | --live NAME [--socket PATH] [--runtime-dir DIR]",
 		"print a domain's XML, its character devices normalised", cli_xml},
+	{"define", "FILE [--stopped]" CONTROL_USAGE,
+		"have chardevd keep and serve a domain, or change one that it serves", cli_define},
+	{"undefine", "NAME" CONTROL_USAGE, "have chardevd forget a domain; its logs stay",
+		cli_undefine},
+	{"start", "NAME" CONTROL_USAGE, "serve a domain that is defined", cli_start},
+	{"stop", "NAME" CONTROL_USAGE, "serve a domain no more, and keep its definition", cli_stop},
+	{"list", "[--names | --json]" CONTROL_USAGE, "list the domains", cli_list},
+	{"status", "[DOMAIN[/DEVICE]] [--json]" CONTROL_USAGE,
+		"show how domains and devices are, and who is there", cli_status},
+	{"events", "[DOMAIN] [--json]" CONTROL_USAGE, "print what happens, as it happens",
+		cli_events},
+	{"reload", CONTROL_USAGE_ONLY, "have chardevd read its settings and definitions again",
+		cli_reload},
+	{"attach",
+		"DOMAIN[/DEVICE] [--read-only] [--force] [--lossless] [--tail N | --since X] "
+		"[--escape KEY]" CONTROL_USAGE,
+		"see a device's output, and type", cli_attach},
+	{"log", "DOMAIN[/DEVICE] [-f] [--tail N | --since X] [--timestamps | --json]" CONTROL_USAGE,
+		"print a device's log", cli_log},
+	{"send", "[--force] [-n] DOMAIN[/DEVICE] [TEXT...]" CONTROL_USAGE,
+		"type TEXT, or standard input, as one piece", cli_send},
+	{"break", "DOMAIN[/DEVICE] [--force]" CONTROL_USAGE, "send a BREAK", cli_break},
+	{"sysrq", "DOMAIN[/DEVICE] KEY [--force]" CONTROL_USAGE,
+		"send a BREAK and KEY: the magic SysRq of Linux", cli_sysrq},
 };
 
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };

@@ -69,7 +69,7 @@ static struct terminal *of(struct stream *stream)
 
 static bool is_key(const struct terminal *terminal, char c)
 {
-	return terminal->raw && !terminal->literal &&
+	return terminal->raw && terminal->listener->leave != NULL && !terminal->literal &&
 	       (terminal->prefixed || c == KEY_LEAVE || c == KEY_PREFIX);
 }
 
@@ -256,7 +256,7 @@ static void read_start(struct stream *stream)
 	terminal->reading = true;
 	if (terminal->from < terminal->to || terminal->input_ended || terminal->file_fd >= 0)
 		loop_task_post(&terminal->task);
-	else
+	else if (terminal->in_open)
 		stream_read_start(&terminal->in.base);
 }
 
@@ -341,7 +341,7 @@ static void on_task(struct loop_task *task)
 		return;
 	}
 	feed(terminal);
-	if (terminal->reading && !terminal->base.closing && terminal->to == 0)
+	if (terminal->reading && !terminal->base.closing && terminal->to == 0 && terminal->in_open)
 		stream_read_start(&terminal->in.base);
 }
 
@@ -436,7 +436,7 @@ static void abandoned(void *user)
 static int open_all(struct terminal *terminal, struct loop *loop, int in_fd)
 {
 	int status = open_output(terminal, loop);
-	if (status < 0)
+	if (status < 0 || in_fd < 0)
 		return status;
 	status = open_input(terminal, loop);
 	if (status == 0 && isatty(in_fd)) {

@@ -16,13 +16,19 @@
 struct terminal;
 
 struct terminal_listener {
-	/* ^] was typed; nothing that was typed after it is passed on. */
+	/*
+	 * ^] was typed; nothing that was typed after it is passed on. NULL: no key has a meaning
+	 * here, all are the consumer's.
+	 */
 	void (*leave)(void *user);
 	/* After the stream was closed: freed, and the mode is put back. */
 	void (*closed)(void *user);
 };
 
-/* The descriptors stay the caller's. One at a time in a process, if it is a terminal. */
+/*
+ * The descriptors stay the caller's. One at a time in a process, if it is a terminal. in_fd -1: no
+ * input is read, nor its end seen, and no mode changed.
+ */
 int terminal_new(struct loop *loop, int in_fd, int out_fd, const struct terminal_listener *listener,
 	void *user, struct terminal **ret, struct error *err);
 

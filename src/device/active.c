@@ -2,6 +2,7 @@
 #include "device/active_internal.h"
 
 #include "backend/domain_log.h"
+#include "backend/log_quota.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -48,6 +49,7 @@ static void on_end_task(struct loop_task *task)
 	void *user = active->params.user;
 	bool orphan = active->orphan;
 	domain_log_free(active->domain_log);
+	log_share_free(active->log_share);
 	leave_runtime(active);
 	guest_witness_fini(&active->witness);
 	members_fini(&active->members);
@@ -107,10 +109,26 @@ static int open_members(struct active_domain *active, struct error *err)
 	return code;
 }
 
+static int open_logs(struct active_domain *active, struct error *err)
+{
+	const struct domain *domain = document_domain(active->params.document);
+	if (active->params.log_quota != NULL) {
+		active->log_share = log_quota_domain(active->params.log_quota, domain->name);
+		if (active->log_share == NULL)
+			return error_set(err, -ENOMEM, "out of memory");
+	}
+	const struct domain_log_params params = {
+		.loop = active->params.loop,
+		.path = active->runtime.log_path,
+		.limits = domain_log_limits(domain),
+		.share = active->log_share,
+	};
+	return domain_log_new(&params, &active->domain_log, err);
+}
+
 static int open_all(struct active_domain *active, struct error *err)
 {
-	int code = domain_log_new(
-		active->params.loop, active->runtime.log_path, &active->domain_log, err);
+	int code = open_domain_log(active, err);
 	if (code == 0)
 		code = open_state(active, err);
 	if (code == 0)

@@ -97,7 +97,7 @@ int member_open(struct member *member, const struct device_config *differs, stru
 		.slot_found = member->found,
 		.before = differs,
 		.domain_log = active->domain_log,
-		.log_quota = active->params.log_quota,
+		.log_share = active->log_share,
 		.listener = &listener,
 		.user = member,
 	};

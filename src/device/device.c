@@ -98,6 +98,7 @@ static int open_ends(struct device *device, struct error *err)
 		.config = params->config,
 		.runtime_dir = params->runtime_dir,
 		.domain_log = params->domain_log,
+		.log_share = params->log_share,
 		.continued = params->slot_found &&
 			     (params->before == NULL ||
 				     device_file_equals(params->before, params->config)),

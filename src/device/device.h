@@ -70,7 +70,7 @@ struct device_params {
 	/* What that device was like, where it is known to have differed: for the opening alone. */
 	const struct device_config *before;
 	struct domain_log *domain_log;
-	struct log_quota *log_quota; /* NULL: none */
+	struct log_share *log_share; /* its domain's part of the quota, or NULL */
 	const struct device_listener *listener;
 	void *user;
 };
@@ -99,7 +99,10 @@ void device_close(struct device *device, bool keep);
 void device_discard(
 	const struct device_config *config, const char *runtime_dir, const char *ring_dir);
 
-/* Its logs are closed and opened at their paths anew: somebody has moved them (SIGHUP). */
+/*
+ * Its logs (<log file=>, type='file', the domain's log) are opened anew at their paths: somebody
+ * has moved them (SIGHUP). What fails is told as trouble.
+ */
 void device_reopen_logs(struct device *device);
 
 /* One more peer of the device, besides its backend's: a terminal. As backend_sink.peer. */
@@ -140,6 +143,17 @@ void device_break_done(struct device *device);
 
 struct guest_port *device_guest_port(struct device *device);
 const struct device_config *device_config(const struct device *device);
+
+/* The raw log, <log file=>: bytes and files with all that was rotated. */
+struct device_log_status {
+	const char *path; /* the config's own */
+	uint64_t bytes;
+	unsigned files;
+	bool failing; /* the last write failed or takes too long */
+};
+
+/* False: it has none. */
+bool device_log_status(const struct device *device, struct device_log_status *ret);
 
 /* A snapshot of one reader. */
 struct reader_status {

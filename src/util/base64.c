@@ -49,3 +49,20 @@ int base64_decode(const char *text, size_t n, uint8_t *ret, size_t *ret_n)
 	*ret_n = filled;
 	return 0;
 }
+
+void base64_encode(const uint8_t *bytes, size_t n, char *ret)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	while (n > 0) {
+		size_t taken = n < 3 ? n : 3;
+		uint32_t group = 0;
+		for (size_t i = 0; i < 3; i++)
+			group = group << 8 | (i < taken ? bytes[i] : 0);
+		for (size_t i = 0; i < 4; i++)
+			*ret++ = i <= taken ? digits[group >> (18 - 6 * i) & 63] : '=';
+		bytes += taken;
+		n -= taken;
+	}
+	*ret = '\0';
+}

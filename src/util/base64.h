@@ -11,4 +11,10 @@
 /* Fills ret, which has room for BASE64_DECODED_MAX(n) bytes. 0, or -EINVAL: it is not base64. */
 int base64_decode(const char *text, size_t n, uint8_t *ret, size_t *ret_n);
 
+/* The characters that n bytes become. */
+#define BASE64_ENCODED_SIZE(n) (((n) + 2) / 3 * 4)
+
+/* Fills ret, which has room for BASE64_ENCODED_SIZE(n) characters and the NUL after them. */
+void base64_encode(const uint8_t *bytes, size_t n, char *ret);
+
 #endif

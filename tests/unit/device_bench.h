@@ -269,7 +269,12 @@ static inline void backend_describe(const struct backend *backend, struct backen
 	*ret = (struct backend_description){.where = "here"};
 }
 
-static const struct backend_ops backend_ops = {backend_open, backend_close, backend_describe};
+static inline void backend_reopen(struct backend *backend)
+{
+}
+
+static const struct backend_ops backend_ops = {
+	backend_open, backend_close, backend_describe, backend_reopen};
 
 const struct backend_ops *backend_ops_for(enum source_type type)
 {
@@ -317,6 +322,7 @@ static inline int setup(void **state)
 	bench->config.alias_of_serial = -1;
 	bench->config.source.type = SOURCE_UNIX;
 	bench->config.extensions.overflow.patience_ms = -1;
+	bench->config.extensions.log.max_backups = -1;
 	bench->config.extensions.history.size = RING;
 	bench->config.extensions.history.size_set = true;
 	return 0;

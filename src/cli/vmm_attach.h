@@ -1,6 +1,6 @@
 /* How a VMM's command line meets a domain's guest ports: for `chardev run` and `chardev qemu`. */
-#ifndef CHARDEV_CLI_ATTACH_H
-#define CHARDEV_CLI_ATTACH_H
+#ifndef CHARDEV_CLI_VMM_ATTACH_H
+#define CHARDEV_CLI_VMM_ATTACH_H
 
 #include "model/domain.h"
 #include "util/error.h"
@@ -12,11 +12,11 @@
  * Warnings are printed as those of `file`. The caller ends with qemu_arguments_fini() either way.
  * The ids in *ret stand by device of the domain; NULL never, "" for those that QEMU does not get.
  */
-int attach_qemu(const struct domain *domain, const char *domain_dir, const char *file,
+int vmm_attach_qemu(const struct domain *domain, const char *domain_dir, const char *file,
 	char *const *user_args, struct qemu_arguments *ret, struct error *err);
 
 /* Adds an argument with every {ALIAS} of a device replaced by the path of its guest port. */
-int attach_other(const struct domain *domain, const char *domain_dir, const char *argument,
+int vmm_attach_other(const struct domain *domain, const char *domain_dir, const char *argument,
 	struct strlist *ret, struct error *err);
 
 #endif

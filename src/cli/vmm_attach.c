@@ -1,5 +1,5 @@
-/* A VMM's command line and a domain's guest ports; see attach.h. */
-#include "cli/attach.h"
+/* A VMM's command line and a domain's guest ports; see vmm_attach.h. */
+#include "cli/vmm_attach.h"
 
 #include "cli/input.h"
 #include "device/device.h"
@@ -76,7 +76,7 @@ static int make_qemu(struct qemu_params *params, const char *domain_dir, const c
 	return code;
 }
 
-int attach_qemu(const struct domain *domain, const char *domain_dir, const char *file,
+int vmm_attach_qemu(const struct domain *domain, const char *domain_dir, const char *file,
 	char *const *user_args, struct qemu_arguments *ret, struct error *err)
 {
 	size_t n = domain->device_count + 1;
@@ -108,7 +108,7 @@ static int path_for(const struct domain *domain, const char *domain_dir, const c
 	return device_is_presented(config) ? guest_plan(config, domain_dir, ret, err) : 0;
 }
 
-int attach_other(const struct domain *domain, const char *domain_dir, const char *argument,
+int vmm_attach_other(const struct domain *domain, const char *domain_dir, const char *argument,
 	struct strlist *ret, struct error *err)
 {
 	struct strbuf sb = STRBUF_INIT;
