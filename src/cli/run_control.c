@@ -28,9 +28,8 @@ static const struct control_host host = {
 	.product = "chardev run",
 	.version = CHARDEV_VERSION,
 	.url = "urn:chardev",
-	.fixed = "\"chardev run\" serves the one domain that it was started with; define domains "
-		 "with "
-		 "chardevd",
+	.fixed = "\"chardev run\" serves the one domain that it was started with, and ends "
+		 "with it; chardevd defines, starts and stops domains",
 	.audit = on_audit,
 };
 

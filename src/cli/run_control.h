@@ -1,7 +1,7 @@
 /*
  * The control interface of `chardev run`: RUNTIME/NAME/control.sock, for its own domain, its user
  * and root. The domain is the file's that was given on the command line: it can be watched, typed
- * to, stopped and started, but not defined anew.
+ * to, but neither defined anew nor stopped alone.
  */
 #ifndef CHARDEV_CLI_RUN_CONTROL_H
 #define CHARDEV_CLI_RUN_CONTROL_H

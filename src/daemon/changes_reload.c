@@ -79,26 +79,33 @@ void reload_free(struct reload *reload)
 	free(reload);
 }
 
-static void end(struct change *change)
+/* Lends what failed; NULL: no memory, also for what should have been remembered. */
+static struct control_failure *failures_of(const struct change *change)
 {
-	struct reload *reload = change->reload;
-	size_t count = reload->failed.count;
-	struct control_failure *failures = calloc(count + 1, sizeof(*failures));
-	if (change->err.code == 0 && (failures == NULL || reload->failed.failed ||
-					     reload->reasons.failed || change->changed.failed))
-		error_set(&change->err, -ENOMEM, "no memory for what has failed and changed");
-	for (size_t i = 0; change->err.code == 0 && i < count; i++)
+	const struct reload *reload = change->reload;
+	if (reload->failed.failed || reload->reasons.failed || change->changed.failed)
+		return NULL;
+	struct control_failure *failures = calloc(reload->failed.count + 1, sizeof(*failures));
+	for (size_t i = 0; failures != NULL && i < reload->failed.count; i++)
 		failures[i] = (struct control_failure){
 			.domain = reload->failed.items[i],
 			.message = reload->reasons.items[i],
 		};
+	return failures;
+}
+
+static void end(struct change *change)
+{
+	struct control_failure *failures = failures_of(change);
+	if (failures == NULL && change->err.code == 0)
+		error_set(&change->err, -ENOMEM, "no memory for what has changed and failed");
 	struct control_outcome outcome = {
 		.code = change->err.code,
 		.message = change->err.message,
 		.names = (const char *const *)change->changed.items,
 		.name_count = change->changed.count,
 		.failures = failures,
-		.failure_count = change->err.code == 0 ? count : 0,
+		.failure_count = failures != NULL ? change->reload->failed.count : 0,
 	};
 	change_end_with(change, &outcome);
 	free(failures);

@@ -97,16 +97,21 @@ static void end_line(struct messages *messages, struct strbuf *line)
 /* ---- what is said -----------------------------------------------------------------------------
  */
 
-void message(struct messages *messages, int level, const char *format, ...)
+static void format(char ret[MESSAGE_MAX], const char *text, va_list args)
 {
-	char text[MESSAGE_MAX];
+	vsnprintf(ret, MESSAGE_MAX, text, args);
+}
+
+void message(struct messages *messages, int level, const char *text, ...)
+{
+	char formatted[MESSAGE_MAX];
 	struct strbuf line = STRBUF_INIT;
 	va_list args;
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	va_start(args, text);
+	format(formatted, text, args);
 	va_end(args);
 	begin_line(messages, level, &line);
-	add_escaped(&line, text, false);
+	add_escaped(&line, formatted, false);
 	end_line(messages, &line);
 }
 

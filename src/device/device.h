@@ -29,6 +29,7 @@ enum {
 };
 
 struct device;
+struct log_quota;
 
 struct device_listener {
 	/*

@@ -7,8 +7,8 @@
 #include <string.h>
 
 /*
- * A viewer is told of what it has missed before the next byte, and all at once where one gap
- * follows another. A stream that cannot carry it has nobody who counts offsets.
+ * A viewer, or a file, is told of what it has missed before the next byte, and all at once where
+ * one gap follows another. A stream that cannot carry it has nobody who counts offsets.
  */
 void device_tell_gap(struct peer *peer)
 {

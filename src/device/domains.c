@@ -143,6 +143,7 @@ static void finish(struct served *served, enum served_state state, struct domain
 	struct domains *domains = served->domains;
 	domains_done *done = served->done;
 	void *user = served->user;
+	bool closing = domains->closing;
 	served->operation = OPERATION_NONE;
 	served->done = NULL;
 	if (!undefined)
@@ -152,9 +153,10 @@ static void finish(struct served *served, enum served_state state, struct domain
 		remove_served(served);
 	if (done != NULL)
 		done(user, &result);
-	if (domains->closing && undefined)
+	/* From here on `served` may be gone, unless the end has come that refuses everything. */
+	if (closing && undefined)
 		loop_task_post(&domains->end_task);
-	else if (domains->closing)
+	else if (closing)
 		close_if_idle(served);
 }
 

@@ -416,12 +416,11 @@ def test_chardev_run_has_the_same_interface(daemon, kit):
     assert os.stat(daemon.socket).st_mode & 0o777 == 0o600
     assert daemon.domains()["vm"]["state"] == "running"
     for method, parameters in (("Define", {"xml": document("vm", PTY)}),
-                               ("Undefine", {"domain": "vm"}), ("Reload", {})):
+                               ("Undefine", {"domain": "vm"}), ("Reload", {}),
+                               ("Stop", {"domain": "vm"}), ("Start", {"domain": "vm"})):
         with pytest.raises(Refused) as refused:
             daemon.call(method, **parameters)
         assert "chardevd" in refused.value.message
-    daemon.call("Stop", domain="vm")
-    daemon.call("Start", domain="vm")
     assert daemon.device("vm")["alias"] == "serial0"
     process.signal(signal.SIGTERM)
     assert process.wait() == 0

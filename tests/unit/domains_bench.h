@@ -240,6 +240,15 @@ static inline void remove_file(const struct bench *bench, const char *leaf)
 	assert_int_equal(unlink(path_of(bench, leaf)), 0);
 }
 
+/* A log, and the index beside it if anything was marked there. */
+static inline void remove_log(const struct bench *bench, const char *leaf)
+{
+	char index[96];
+	snprintf(index, sizeof(index), "%s.idx", leaf);
+	remove_file(bench, leaf);
+	unlink(path_of(bench, index));
+}
+
 /* A text that names the test's directory as %s. */
 static inline const char *with_top(const struct bench *bench, const char *format)
 {

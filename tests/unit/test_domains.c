@@ -187,6 +187,24 @@ static void the_end_waits_for_what_is_under_way(void **state)
 	assert_false(exists(bench, "run/other"));
 }
 
+static void ends_all(void *user, const struct domains_result *result)
+{
+	struct bench *bench = user;
+	assert_int_equal(result->code, 0);
+	domains_undefine(result->served, on_done, bench);
+	domains_close(bench->domains, false);
+}
+
+static void a_done_may_do_anything(void **state)
+{
+	struct bench *bench = *state;
+	define(bench, "vm", NULL_DEVICE);
+	domains_stop(domains_find(bench->domains, "vm"), ends_all, bench);
+	until(bench, bench->closed == 1);
+	assert_int_equal(bench->answer.count, 2);
+	bench->domains = NULL;
+}
+
 /* ---- many ------------------------------------------------------------------------------------ */
 
 static void a_thousand_are_found_in_the_order_of_their_names(void **state)
@@ -250,7 +268,7 @@ static void what_is_kept_is_gone_on_with(void **state)
 	assert_int_equal(read(fd, raw, sizeof(raw)), 8);
 	assert_string_equal(raw, "one two ");
 	close(fd);
-	remove_file(bench, "raw");
+	remove_log(bench, "raw");
 }
 
 /* A chatty guest does not hold up an end that keeps its FIFO. */
@@ -303,8 +321,8 @@ static void logs_that_were_moved_are_opened_anew(void **state)
 	close_domains(bench, false);
 	assert_file(bench, "moved", "before ");
 	assert_file(bench, "raw", "after ");
-	remove_file(bench, "moved");
-	remove_file(bench, "raw");
+	remove_log(bench, "moved");
+	remove_log(bench, "raw");
 }
 
 int main(void)
@@ -320,6 +338,7 @@ int main(void)
 		with_bench(a_domain_that_another_process_serves_is_refused),
 		with_bench(while_one_is_under_way_others_are_refused),
 		with_bench(the_end_waits_for_what_is_under_way),
+		with_bench(a_done_may_do_anything),
 		with_bench(a_thousand_are_found_in_the_order_of_their_names),
 		with_bench(what_is_kept_is_gone_on_with),
 		with_bench(an_end_that_keeps_does_not_wait_for_the_guest),

@@ -136,7 +136,7 @@ static void changes_under_way_lose_no_byte(void **state)
 		if (got[i] != (char)(i * 2654435761U >> 13))
 			fail_msg("byte %u differs", i);
 	close(fd);
-	remove_file(bench, "raw");
+	remove_log(bench, "raw");
 }
 
 static void assert_file(const struct bench *bench, const char *leaf, const char *text)
@@ -147,7 +147,7 @@ static void assert_file(const struct bench *bench, const char *leaf, const char 
 	assert_true(read(fd, got, sizeof(got) - 1) >= 0);
 	assert_string_equal(got, text);
 	close(fd);
-	remove_file(bench, leaf);
+	remove_log(bench, leaf);
 }
 
 static void another_log_begins_with_what_is_to_come(void **state)
@@ -326,6 +326,26 @@ static void a_log_goes_on_after_a_change_that_failed(void **state)
 	assert_file(bench, "b", "");
 }
 
+/* Its ring was the new one's for a moment; but the VMM still holds the FIFOs that are written to.
+ */
+static void a_guest_port_is_as_it_was_after_a_change_that_failed(void **state)
+{
+	struct bench *bench = *state;
+	change(bench, SERVER("0"));
+	struct vmm vmm = vmm_attach(bench, "run/vm/serial0");
+	vmm_says(&vmm, "one ");
+	until(bench, status_of(bench, "vm", "serial0").head == 4);
+	assert_int_equal(
+		change(bench, SERVER_WITH("0", "<c:guest type='unix'/>") IMPOSSIBLE), -ENOENT);
+	assert_false(exists(bench, "run/vm/serial0.sock"));
+	vmm_says(&vmm, "two");
+	int peer = peer_connect(bench, "s0");
+	peer_reads(bench, peer, "two");
+	assert_int_equal(status_of(bench, "vm", "serial0").head, 3);
+	vmm_leave(&vmm);
+	close(peer);
+}
+
 static void one_that_cannot_be_opened_again_comes_back_with_the_next_change(void **state)
 {
 	struct bench *bench = *state;
@@ -412,6 +432,7 @@ int main(void)
 		with_bench(others_are_refused_meanwhile),
 		with_bench(a_change_that_fails_leaves_all_as_it_was),
 		with_bench(a_log_goes_on_after_a_change_that_failed),
+		with_bench(a_guest_port_is_as_it_was_after_a_change_that_failed),
 		with_bench(one_that_cannot_be_opened_again_comes_back_with_the_next_change),
 		with_bench(memory_that_is_short_harms_nobody),
 	};
