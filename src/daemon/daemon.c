@@ -1,6 +1,7 @@
 /* The life of chardevd; see daemon.h. */
 #include "daemon/daemon.h"
 
+#include "backend/log_quota.h"
 #include "daemon/daemon_internal.h"
 #include "util/dir.h"
 #include "util/fd.h"
@@ -159,14 +160,18 @@ static int lock(struct daemon *daemon, struct error *err)
 static int make_parts(struct daemon *daemon, struct error *err)
 {
 	const struct options *options = daemon->options;
+	daemon->quota = log_quota_new(daemon->settings.quota_host, daemon->settings.quota_domain);
 	const struct domains_params domains = {
 		.loop = daemon->loop,
 		.runtime_dir = options->runtime_dir,
 		.log_dir = options->log_dir,
+		.quota = daemon->quota,
 		.listener = &daemon_domains_listener,
 		.user = daemon,
 	};
-	int code = report_new(daemon->loop, &daemon_report_listener, daemon, &daemon->report);
+	int code = daemon->quota != NULL ? 0 : -ENOMEM;
+	if (code == 0)
+		code = report_new(daemon->loop, &daemon_report_listener, daemon, &daemon->report);
 	if (code == 0)
 		code = guest_breaks_new(
 			daemon->loop, daemon_on_break_failed, daemon, &daemon->breaks);
@@ -248,6 +253,7 @@ static void serve(struct daemon *daemon)
 	loop_drain(daemon->loop);
 	loop_free(daemon->loop);
 	report_free(daemon->report);
+	log_quota_free(daemon->quota);
 	if (daemon->lock_fd >= 0)
 		lock_file_release(daemon->lock_path, daemon->lock_fd);
 	free(daemon->lock_path);

@@ -27,6 +27,7 @@ struct daemon {
 	size_t signal_count;
 	int lock_fd;
 	char *lock_path;
+	struct log_quota *quota;
 	struct domains *domains; /* NULL: not yet, or closed */
 	struct report *report;
 	struct guest_breaks *breaks;   /* likewise */

@@ -1,6 +1,7 @@
 /* What the daemon does for its domains and its callers; see daemon_internal.h. */
 #include "daemon/daemon_internal.h"
 
+#include "backend/log_quota.h"
 #include "version.h"
 #include "vmm/qemu.h"
 
@@ -144,6 +145,7 @@ void daemon_new_settings(void *user, struct settings *settings)
 	struct daemon *daemon = user;
 	settings_fini(&daemon->settings);
 	daemon->settings = *settings;
+	log_quota_limit(daemon->quota, daemon->settings.quota_host, daemon->settings.quota_domain);
 	domains_reopen_logs(daemon->domains);
 }
 

@@ -339,6 +339,60 @@ def test_hangup_reloads(daemon, kit):
     line_with(process, "reloaded: 1 domains changed, 0 failed")
 
 
+def logged(path):
+    return "<serial type='null'><log file='%s'/></serial>" % path
+
+
+def wait_until(condition, what):
+    deadline = Deadline()
+    while not condition():
+        assert deadline.milliseconds() > 1, "waited in vain for " + what
+        os.sched_yield()
+
+
+def file_has(path, data):
+    try:
+        with open(path, "rb") as f:
+            return f.read() == data
+    except FileNotFoundError:
+        return False
+
+
+def test_hangup_opens_the_logs_anew(daemon, kit):
+    path, moved = kit.path("vm.log"), kit.path("vm.log.moved")
+    daemon.write("vm", document("vm", logged(path)))
+    process = daemon.start()
+    vmm = daemon.vmm("vm")
+    vmm.write(b"before\n")
+    wait_until(lambda: file_has(path, b"before\n"), "the log")
+    os.rename(path, moved)
+    process.signal(signal.SIGHUP)
+    wait_until(lambda: "reloaded: " in process.log(), "the reload")
+    vmm.write(b"after\n")
+    wait_until(lambda: file_has(path, b"after\n"), "the new log")
+    assert file_has(moved, b"before\n")
+
+
+def test_logs_keep_to_the_quota_that_a_reload_brings(daemon, kit):
+    directory = kit.path("logs")
+    os.mkdir(directory)
+
+    def on_disk():
+        return sum(entry.stat().st_size for entry in os.scandir(directory))
+
+    daemon.write("vm", document("vm", logged(os.path.join(directory, "vm.log"))))
+    daemon.start()
+    vmm = daemon.vmm("vm")
+    data = stream(9, 1 << 20)
+    vmm.write(data)
+    wait_until(lambda: on_disk() >= len(data), "all of it in the log: %d" % on_disk())
+    with open(daemon.settings, "w") as f:
+        f.write("[log]\nquota_domain = 256KiB\n")
+    daemon.call("Reload")
+    vmm.write(data[:4096])  # what is written next finds the limit passed
+    wait_until(lambda: on_disk() <= 256 << 10, "the quota")
+
+
 def test_names_cannot_forge_an_audit_line(daemon):
     process = daemon.start()
     daemon.call("Define", xml=document("vm uid=0 &#9;&#133;\\", PTY))
