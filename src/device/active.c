@@ -109,7 +109,7 @@ static int open_members(struct active_domain *active, struct error *err)
 	return code;
 }
 
-static int open_logs(struct active_domain *active, struct error *err)
+static int open_domain_log(struct active_domain *active, struct error *err)
 {
 	const struct domain *domain = document_domain(active->params.document);
 	if (active->params.log_quota != NULL) {

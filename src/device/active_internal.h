@@ -38,7 +38,6 @@ struct active_domain {
 	struct active_params params;
 	struct runtime runtime;
 	struct state state;
-	struct log_share *log_share; /* of the quota; NULL: none */
 	struct domain_log *domain_log;
 	struct log_share *log_share; /* NULL: no quota */
 	struct guest_witness witness;

@@ -458,6 +458,26 @@ def test_a_break_without_a_guest_is_told(daemon):
         os.sched_yield()
 
 
+def test_events_tell_of_guests_and_clients(daemon, kit):
+    path = kit.path("s")
+    daemon.write("vm", document("vm", unix(path)))
+    daemon.start()
+    events = daemon.caller()
+    events.send_more("Events")
+    told = daemon.caller()  # the subscription stands when a later call of the same turn is answered
+    told.call("List")
+    daemon.vmm("vm").write(b"x")
+    event = events.reply()["event"]
+    assert (event["event"], event["domain"], event["device"]) == ("guest", "vm", "serial0")
+    assert event["text"] == "the VMM has come"
+    daemon.call("Stop", domain="vm")
+    seen = []
+    while "stopped" not in seen:
+        event = events.reply()["event"]
+        seen.append(event["event"])
+    assert (event["domain"], event["device"]) == ("vm", "")
+
+
 # ---- chardev run ------------------------------------------------------------------------------------
 
 
