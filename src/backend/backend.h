@@ -18,6 +18,7 @@
 #include "util/error.h"
 
 struct domain_log;
+struct log_share;
 
 /* Where a backend stands. Changes are reported with a reason a person can read. */
 enum backend_state {
@@ -69,6 +70,7 @@ struct backend_params {
 	const struct device_config *config;
 	const char *runtime_dir;       /* RUNTIME/NAME; NULL without one (library use) */
 	struct domain_log *domain_log; /* for stdio: domain_log.h; NULL where there is none */
+	struct log_share *log_share;   /* for what is a log: log_quota.h; NULL: no quota */
 	bool continued; /* an earlier process's device goes on: what it wrote is not to be lost */
 	const struct backend_sink *sink;
 	void *device;
@@ -100,6 +102,8 @@ struct backend_ops {
 	 */
 	void (*close)(struct backend *backend, void (*closed)(void *device));
 	void (*describe)(const struct backend *backend, struct backend_description *ret);
+	/* A log that it writes is opened anew at its path: somebody has moved the file. */
+	void (*reopen)(struct backend *backend);
 };
 
 struct backend {

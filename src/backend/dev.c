@@ -90,4 +90,5 @@ const struct backend_ops dev_backend = {
 	.open = dev_open,
 	.close = dev_close,
 	.describe = dev_describe,
+	.reopen = backend_has_no_file,
 };

@@ -9,6 +9,7 @@
 #include "backend/dev.h"
 #include "backend/path_wait.h"
 #include "backend/printer_stream.h"
+#include "backend/table.h"
 #include "util/fd.h"
 
 #include <fcntl.h>
@@ -225,6 +226,7 @@ static const struct backend_ops ops = {
 	.open = dev_parallel_open,
 	.close = parallel_close,
 	.describe = parallel_describe,
+	.reopen = backend_has_no_file,
 };
 
 int dev_parallel_open(const struct backend_params *params, struct backend **ret, struct error *err)

@@ -6,6 +6,7 @@
 #include "backend/describe.h"
 #include "backend/dev.h"
 #include "backend/path_wait.h"
+#include "backend/table.h"
 #include "backend/tty_line.h"
 #include "backend/tty_stream.h"
 #include "backend/uucp_lock.h"
@@ -293,6 +294,7 @@ static const struct backend_ops ops = {
 	.open = dev_serial_open,
 	.close = serial_close,
 	.describe = serial_describe,
+	.reopen = backend_has_no_file,
 };
 
 int dev_serial_open(const struct backend_params *params, struct backend **ret, struct error *err)

@@ -6,8 +6,6 @@
  */
 #include "backend/domain_log.h"
 
-#include "backend/log_file.h"
-#include "stream/file_stream.h"
 #include "util/fd.h"
 
 #include <assert.h>
@@ -15,11 +13,12 @@
 #include <string.h>
 #include <unistd.h>
 
-struct log_stream {
+struct line_stream {
 	struct stream base;
 	struct list link;
 	struct domain_log *log;
-	void *owner;
+	const struct domain_log_owner *owner;
+	void *user;
 	struct loop_task closed_task;
 	char *held; /* the start of a line, taken from the device and not yet written */
 	size_t held_size;
@@ -30,58 +29,40 @@ struct log_stream {
 /* What is being written: a newline that ends another's line, held, borrowed, a newline that cuts.
  */
 enum { WRITE_PARTS = STREAM_MAX_PARTS + 3 };
+_Static_assert((int)WRITE_PARTS <= (int)LOG_WRITER_PARTS, "the writer takes them all");
 
 struct domain_log {
 	struct loop *loop;
 	char *path;
-	int fd;
+	struct log_limits limits;
+	struct log_share *share;
+	struct log_writer *log_writer;   /* NULL while there are no streams */
+	struct line_stream *last_closed; /* waits for the end of log_writer */
 	struct list streams;
 	int count;
 
 	/* The stream whose unfinished line ends the file; NULL and torn: it has closed since. */
-	struct log_stream *last;
+	struct line_stream *last;
 	bool torn;
 
-	struct log_stream *writer; /* whose write is in flight */
-	bool telling;              /* within a callback after a write: nobody begins another */
+	struct line_stream *writer; /* whose write is in flight */
+	bool telling;               /* within a callback after a write: nobody begins another */
 	struct loop_task turn_task;
-	struct loop_task not_started;
-	struct loop_job job;
 	struct iovec parts[WRITE_PARTS];
 	int part_count;
 	size_t before;   /* of the other's newline, */
 	size_t held;     /* of held bytes, */
 	size_t borrowed; /* and of the device's, how many are being written */
 	bool borrows;
-	size_t written; /* by the thread */
+	size_t written;
 	int failure;
 };
 
 static char newline[] = "\n";
 
-static struct log_stream *of(struct stream *stream)
+static struct line_stream *of(struct stream *stream)
 {
-	return container_of(stream, struct log_stream, base);
-}
-
-/* On a thread. */
-static void write_parts(struct loop_job *job)
-{
-	struct domain_log *log = container_of(job, struct domain_log, job);
-	struct iovec iov[WRITE_PARTS];
-	memcpy(iov, log->parts, sizeof(iov));
-	int count = iov_skip(iov, log->part_count, 0);
-	while (count > 0) {
-		ssize_t n = writev(log->fd, iov, count);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			log->failure = -errno;
-			return;
-		}
-		log->written += (size_t)n;
-		count = iov_skip(iov, count, (size_t)n);
-	}
+	return container_of(stream, struct line_stream, base);
 }
 
 static size_t min_size(size_t a, size_t b)
@@ -100,7 +81,7 @@ static char last_written(const struct domain_log *log)
 
 static void finish_write(struct domain_log *log)
 {
-	struct log_stream *s = log->writer;
+	struct line_stream *s = log->writer;
 	if (log->written > 0) {
 		log->torn = last_written(log) != '\n';
 		log->last = log->torn ? s : NULL;
@@ -125,15 +106,12 @@ static void finish_write(struct domain_log *log)
 	loop_task_post(&log->turn_task);
 }
 
-static void on_written(struct loop_job *job)
+static void on_written(void *user, size_t done, int failure)
 {
-	finish_write(container_of(job, struct domain_log, job));
-}
-
-/* No thread could be had: a failed write that nothing was written of. */
-static void on_not_started(struct loop_task *task)
-{
-	finish_write(container_of(task, struct domain_log, not_started));
+	struct domain_log *log = user;
+	log->written = done;
+	log->failure = failure;
+	finish_write(log);
 }
 
 static void add_part(struct domain_log *log, void *base, size_t size)
@@ -143,7 +121,7 @@ static void add_part(struct domain_log *log, void *base, size_t size)
 }
 
 /* Writes what s holds, then the first `size` bytes offered, then, if `cut`, a newline. */
-static void begin_write(struct log_stream *s, const struct iovec *iov, size_t size, bool cut)
+static void begin_write(struct line_stream *s, const struct iovec *iov, size_t size, bool cut)
 {
 	struct domain_log *log = s->log;
 	log->writer = s;
@@ -162,11 +140,7 @@ static void begin_write(struct log_stream *s, const struct iovec *iov, size_t si
 		size -= n;
 	}
 	add_part(log, newline, cut ? 1 : 0);
-	int r = loop_job_submit(&log->job, log->loop, write_parts, on_written);
-	if (r < 0) {
-		log->failure = r;
-		loop_task_post(&log->not_started);
-	}
+	log_writer_write(log->log_writer, log->parts, log->part_count);
 }
 
 /* Where the next newline is among the bytes from `at` on; `limit` when there is none before it. */
@@ -204,7 +178,7 @@ static size_t whole_lines(const struct iovec *iov, size_t offered, size_t held, 
 	}
 }
 
-static bool hold(struct log_stream *s, const struct iovec *iov, size_t size)
+static bool hold(struct line_stream *s, const struct iovec *iov, size_t size)
 {
 	if (s->held == NULL)
 		s->held = malloc(DOMAIN_LOG_MAX_LINE);
@@ -221,13 +195,14 @@ static bool hold(struct log_stream *s, const struct iovec *iov, size_t size)
 
 static ssize_t write_lines(struct stream *stream, const struct iovec *iov, int count)
 {
-	struct log_stream *s = of(stream);
+	struct line_stream *s = of(stream);
 	struct domain_log *log = s->log;
 	if (log->writer != NULL || log->telling) {
 		s->waiting = true;
 		return 0;
 	}
-	size_t offered = min_size(iov_total(iov, count), FILE_STREAM_MAX_WRITE);
+	size_t offered =
+		min_size(iov_total(iov, count), LOG_WRITER_MAX_WRITE - DOMAIN_LOG_MAX_LINE - 2);
 	size_t size = offered;
 	bool cut = false;
 	if (log->count > 1) {
@@ -251,7 +226,7 @@ static void on_turn(struct loop_task *task)
 	while (log->writer == NULL && found) {
 		found = false;
 		list_for_each(node, &log->streams) {
-			struct log_stream *s = container_of(node, struct log_stream, link);
+			struct line_stream *s = container_of(node, struct line_stream, link);
 			if (s->held_size > 0 && (s->base.closing || s->flush_due)) {
 				s->flush_due = false; /* if it fails, the next write has it */
 				begin_write(s, NULL, 0, s->base.closing && log->count > 1);
@@ -273,9 +248,13 @@ static void ignore_reading(struct stream *stream)
 {
 }
 
-static int send_signal(struct stream *stream, const struct stream_signal *signal)
+static int mark_gap(struct stream *stream, const struct stream_signal *signal)
 {
-	return -EOPNOTSUPP;
+	struct log_writer *writer = of(stream)->log->log_writer;
+	if (signal->type != STREAM_SIGNAL_GAP)
+		return -EOPNOTSUPP;
+	log_writer_gap(writer, log_writer_size(writer), LOG_MARK_NO_HISTORY, signal->u.gap);
+	return 0;
 }
 
 static void close_stream(struct stream *stream)
@@ -288,39 +267,109 @@ static const struct stream_ops ops = {
 	.read_start = ignore_reading,
 	.read_stop = ignore_reading,
 	.write = write_lines,
-	.signal = send_signal,
+	.signal = mark_gap,
 	.close = close_stream,
 };
 
+/* ---- the writer ------------------------------------------------------------------------------ */
+
+/* Another file begins: nobody's line stands at its end. */
+static void on_moved(void *user, uint64_t size)
+{
+	struct domain_log *log = user;
+	if (size > 0)
+		return;
+	log->torn = false;
+	log->last = NULL;
+}
+
+static uint64_t on_history(void *user)
+{
+	return LOG_MARK_NO_HISTORY;
+}
+
+/* One of them tells it for all. */
+static void on_trouble(void *user, int code, const char *clause)
+{
+	const struct domain_log *log = user;
+	list_for_each(node, &log->streams) {
+		const struct line_stream *s = container_of(node, struct line_stream, link);
+		if (!s->base.closing) {
+			s->owner->trouble(s->user, code, clause);
+			return;
+		}
+	}
+}
+
+static void on_writer_closed(void *user)
+{
+	struct domain_log *log = user;
+	struct line_stream *s = log->last_closed;
+	log->log_writer = NULL;
+	log->last_closed = NULL;
+	s->base.on_closed(&s->base);
+}
+
+static const struct log_writer_owner writer_owner = {
+	.written = on_written,
+	.moved = on_moved,
+	.history = on_history,
+	.trouble = on_trouble,
+	.closed = on_writer_closed,
+};
+
+/* ---- streams come and go --------------------------------------------------------------------- */
+
 static void on_closed_task(struct loop_task *task)
 {
-	struct log_stream *s = container_of(task, struct log_stream, closed_task);
+	struct line_stream *s = container_of(task, struct line_stream, closed_task);
 	struct domain_log *log = s->log;
 	list_remove(&s->link);
 	log->count--;
 	if (log->last == s)
 		log->last = NULL;
+	if (log->count == 0) {
+		log->last_closed = s;
+		log_writer_close(log->log_writer);
+		return;
+	}
 	if (log->count == 1) {
-		container_of(log->streams.next, struct log_stream, link)->flush_due = true;
+		container_of(log->streams.next, struct line_stream, link)->flush_due = true;
 		loop_task_post(&log->turn_task);
 	}
 	s->base.on_closed(&s->base);
 }
 
-int domain_log_new(struct loop *loop, const char *path, struct domain_log **ret, struct error *err)
+int domain_log_new(
+	const struct domain_log_params *params, struct domain_log **ret, struct error *err)
 {
 	struct domain_log *log = calloc(1, sizeof(*log));
-	if (log == NULL || (log->path = strdup(path)) == NULL) {
+	if (log == NULL || (log->path = strdup(params->path)) == NULL) {
 		free(log);
 		return error_set(err, -ENOMEM, "out of memory");
 	}
-	log->loop = loop;
-	log->fd = -1;
+	log->loop = params->loop;
+	log->limits = params->limits;
+	log->share = params->share;
 	list_init(&log->streams);
-	loop_task_init(&log->turn_task, loop, on_turn);
-	loop_task_init(&log->not_started, loop, on_not_started);
+	loop_task_init(&log->turn_task, log->loop, on_turn);
 	*ret = log;
 	return 0;
+}
+
+struct log_limits domain_log_limits(const struct domain *domain)
+{
+	static const struct extensions nothing_said = {.log.max_backups = -1};
+	for (size_t i = 0; i < domain->device_count; i++) {
+		const struct device_config *device = &domain->devices[i];
+		const struct extensions *said = &device->extensions;
+		if (device->source.type == SOURCE_STDIO &&
+			(said->log.max_size_set || said->log.max_backups >= 0 ||
+				said->log.timestamps != TRISTATE_ABSENT ||
+				said->log.compress != TRISTATE_ABSENT))
+			return log_limits_of(said);
+	}
+	return log_limits_of(&nothing_said);
 }
 
 const char *domain_log_path(const struct domain_log *log)
@@ -328,18 +377,37 @@ const char *domain_log_path(const struct domain_log *log)
 	return log->path;
 }
 
-int domain_log_stream_new(struct domain_log *log, void *owner,
+static int open_writer(struct domain_log *log, struct error *err)
+{
+	const struct log_writer_params params = {
+		.loop = log->loop,
+		.path = log->path,
+		.limits = log->limits,
+		.append = true,
+		.share = log->share,
+		.owner = &writer_owner,
+		.user = log,
+	};
+	if (log->last_closed != NULL)
+		return error_set(err, -EBUSY, "\"%s\" is still being closed; try again", log->path);
+	return log->log_writer != NULL ? 0 : log_writer_new(&params, &log->log_writer, err);
+}
+
+int domain_log_stream_new(struct domain_log *log, const struct domain_log_owner *owner, void *user,
 	void (*on_closed)(struct stream *stream), struct stream **ret, struct error *err)
 {
-	int r = log->fd >= 0 ? 0 : log_file_open(log->path, true, &log->fd, err);
-	if (r < 0)
-		return r;
-	struct log_stream *s = calloc(1, sizeof(*s));
+	struct line_stream *s = calloc(1, sizeof(*s));
 	if (s == NULL)
 		return error_set(err, -ENOMEM, "out of memory");
+	int r = open_writer(log, err);
+	if (r < 0) {
+		free(s);
+		return r;
+	}
 	stream_init(&s->base, &ops, on_closed);
 	s->log = log;
 	s->owner = owner;
+	s->user = user;
 	loop_task_init(&s->closed_task, log->loop, on_closed_task);
 	list_append(&log->streams, &s->link);
 	log->count++;
@@ -349,7 +417,7 @@ int domain_log_stream_new(struct domain_log *log, void *owner,
 
 void *domain_log_stream_owner(const struct stream *stream)
 {
-	return container_of(stream, const struct log_stream, base)->owner;
+	return container_of(stream, const struct line_stream, base)->user;
 }
 
 void domain_log_stream_free(struct stream *stream)
@@ -360,13 +428,18 @@ void domain_log_stream_free(struct stream *stream)
 	free(of(stream));
 }
 
+void domain_log_reopen(struct domain_log *log)
+{
+	if (log->log_writer != NULL && log->last_closed == NULL)
+		log_writer_reopen(log->log_writer);
+}
+
 struct domain_log *domain_log_free(struct domain_log *log)
 {
 	if (log == NULL)
 		return NULL;
-	assert(list_is_empty(&log->streams));
+	assert(list_is_empty(&log->streams) && log->log_writer == NULL);
 	loop_task_cancel(&log->turn_task);
-	fd_close(log->fd);
 	free(log->path);
 	free(log);
 	return NULL;

@@ -2,20 +2,19 @@
  * <serial type='file'>: all output goes into a file, which is the one peer and always there. No
  * input. The file is not removed at the end: it is what the person asked for.
  *
- * Here stands only who opens it and who owns the stream; the writing, on a thread, is
- * stream/file_stream.c.
+ * Here stands only who opens it and who owns the stream; the writing, on threads, with rotation, is
+ * log_stream.h.
  */
 #include "backend/describe.h"
-#include "backend/log_file.h"
+#include "backend/log_stream.h"
 #include "backend/table.h"
-#include "stream/file_stream.h"
-#include "util/fd.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct file_backend {
 	struct backend base;
-	struct file_stream stream;
+	struct log_stream stream;
 	bool stream_open;
 	struct loop_task task; /* hands out the peer, then, at the end, reports the close */
 	void (*closed)(void *device);
@@ -53,21 +52,50 @@ static void on_stream_closed(struct stream *stream)
 		params->sink->state(params->device, BACKEND_IDLE, 0, "the file was closed");
 }
 
+/* How much of the history it has is the device's to know. */
+static uint64_t on_history(void *user)
+{
+	return LOG_MARK_NO_HISTORY;
+}
+
+static void on_moved(void *user, uint64_t size)
+{
+}
+
+static void on_trouble(void *user, int code, const char *clause)
+{
+	struct file_backend *self = user;
+	const struct backend_params *params = &self->base.params;
+	char reason[PEER_REASON_SIZE];
+	snprintf(reason, sizeof(reason), "%s: %s", params->config->source.u.file.path, clause);
+	params->sink->state(params->device, BACKEND_CONNECTED, code, reason);
+}
+
+static const struct log_writer_owner writer_owner = {
+	.moved = on_moved,
+	.history = on_history,
+	.trouble = on_trouble,
+};
+
 static int file_open(const struct backend_params *params, struct backend **ret, struct error *err)
 {
-	const char *path = params->config->source.u.file.path;
-	bool append = params->config->source.u.file.append == TRISTATE_YES || params->continued;
-	int fd = -1;
-	int r = log_file_open(path, append, &fd, err);
-	if (r < 0)
-		return r;
+	const struct source *source = &params->config->source;
 	struct file_backend *self = calloc(1, sizeof(*self));
-	r = self == NULL ? -ENOMEM
-			 : file_stream_init(&self->stream, params->loop, fd, on_stream_closed);
+	if (self == NULL)
+		return error_set(err, -ENOMEM, "out of memory");
+	const struct log_writer_params writer_params = {
+		.loop = params->loop,
+		.path = source->u.file.path,
+		.limits = log_limits_of(&params->config->extensions),
+		.append = source->u.file.append == TRISTATE_YES || params->continued,
+		.share = params->log_share,
+		.owner = &writer_owner,
+		.user = self,
+	};
+	int r = log_stream_init(&self->stream, &writer_params, on_stream_closed, err);
 	if (r < 0) {
 		free(self);
-		fd_close(fd);
-		return error_set(err, r, "cannot write \"%s\": %s", path, error_text(r));
+		return r;
 	}
 	self->base.ops = &file_backend;
 	self->base.params = *params;
@@ -96,8 +124,16 @@ static void file_describe(const struct backend *backend, struct backend_descript
 	describe_command(ret, "tail -f ", path, "");
 }
 
+static void file_reopen(struct backend *backend)
+{
+	struct file_backend *self = container_of(backend, struct file_backend, base);
+	if (self->stream_open && !self->stream.base.closing)
+		log_writer_reopen(self->stream.writer);
+}
+
 const struct backend_ops file_backend = {
 	.open = file_open,
 	.close = file_close,
 	.describe = file_describe,
+	.reopen = file_reopen,
 };

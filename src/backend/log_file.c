@@ -18,7 +18,7 @@ static int refuse_others(const char *path, mode_t mode, struct error *err)
 		file_kind(mode));
 }
 
-static int open_failed(const char *path, int code, struct error *err)
+int log_file_failed(const char *path, int code, struct error *err)
 {
 	switch (code) {
 	case -ENOENT:
@@ -38,33 +38,60 @@ static int open_failed(const char *path, int code, struct error *err)
 			path);
 	case -ELOOP:
 		return refuse_others(path, S_IFLNK, err);
+	case -ENAMETOOLONG:
+		return error_set(err, code,
+			"\"%s\" is too long a name: there must be room for the names of its "
+			"rotated files; use a shorter one",
+			path);
 	default:
 		return error_set(
 			err, code, "cannot open \"%s\" for writing: %s", path, error_text(code));
 	}
 }
 
-int log_file_open(const char *path, bool append, int *ret_fd, struct error *err)
+int log_file_open(
+	int dir_fd, const char *name, const char *path, bool append, int *ret_fd, struct error *err)
 {
 	/* Looked at before it is opened: opening a device may already do something to it. */
 	struct stat st;
-	int r = lstat(path, &st) == 0 ? refuse_others(path, st.st_mode, err) : 0;
+	int r = fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0
+			? refuse_others(path, st.st_mode, err)
+			: 0;
 	if (r < 0)
 		return r;
 	/* O_NONBLOCK: a FIFO that took its place meanwhile must not hold us up. */
-	int fd = open(path,
+	int fd = openat(dir_fd, name,
 		O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
 		0600);
 	if (fd < 0)
-		return open_failed(path, -errno, err);
-	r = fstat(fd, &st) < 0 ? open_failed(path, -errno, err)
+		return log_file_failed(path, -errno, err);
+	r = fstat(fd, &st) < 0 ? log_file_failed(path, -errno, err)
 			       : refuse_others(path, st.st_mode, err);
 	if (r == 0 && !append && ftruncate(fd, 0) < 0)
-		r = open_failed(path, -errno, err);
+		r = log_file_failed(path, -errno, err);
 	if (r < 0) {
 		fd_close(fd);
 		return r;
 	}
 	*ret_fd = fd;
 	return 0;
+}
+
+const char *log_file_trouble(int code)
+{
+	switch (code) {
+	case -ENOENT:
+	case -ENOTDIR:
+		return "its directory is gone, or has become a link; make the directory again";
+	case -ELOOP:
+		return "a symbolic link stands in its place, or in that of a rotated file, and is "
+		       "not followed; remove the link";
+	case -EINVAL:
+	case -EISDIR:
+	case -ENXIO:
+		return "something that is no plain file stands in its place, or in that of a "
+		       "rotated file; remove it";
+	default:
+		return error_text(code);
+	}
 }

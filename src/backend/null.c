@@ -17,4 +17,5 @@ const struct backend_ops null_backend = {
 	.open = null_open,
 	.close = portless_close,
 	.describe = null_describe,
+	.reopen = backend_has_no_file,
 };

@@ -304,4 +304,5 @@ const struct backend_ops pipe_backend = {
 	.open = pipe_open,
 	.close = pipe_close,
 	.describe = pipe_describe,
+	.reopen = backend_has_no_file,
 };

@@ -188,4 +188,5 @@ const struct backend_ops pty_backend = {
 	.open = pty_open,
 	.close = pty_close,
 	.describe = pty_describe,
+	.reopen = backend_has_no_file,
 };

@@ -6,6 +6,7 @@
 #include "backend/domain_log.h"
 #include "backend/table.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct stdio_backend {
@@ -47,6 +48,17 @@ static void on_stream_closed(struct stream *stream)
 		params->sink->state(params->device, BACKEND_IDLE, 0, "the log was closed");
 }
 
+static void on_trouble(void *user, int code, const char *clause)
+{
+	struct stdio_backend *self = user;
+	const struct backend_params *params = &self->base.params;
+	char reason[PEER_REASON_SIZE];
+	snprintf(reason, sizeof(reason), "%s: %s", domain_log_path(params->domain_log), clause);
+	params->sink->state(params->device, BACKEND_CONNECTED, code, reason);
+}
+
+static const struct domain_log_owner log_owner = {.trouble = on_trouble};
+
 static int stdio_open(const struct backend_params *params, struct backend **ret, struct error *err)
 {
 	if (params->domain_log == NULL)
@@ -57,7 +69,7 @@ static int stdio_open(const struct backend_params *params, struct backend **ret,
 	if (self == NULL)
 		return error_set(err, -ENOMEM, "out of memory");
 	int r = domain_log_stream_new(
-		params->domain_log, self, on_stream_closed, &self->stream, err);
+		params->domain_log, &log_owner, self, on_stream_closed, &self->stream, err);
 	if (r < 0) {
 		free(self);
 		return r;
@@ -88,8 +100,15 @@ static void stdio_describe(const struct backend *backend, struct backend_descrip
 	describe_command(ret, "tail -f ", path, "");
 }
 
+/* All of them share it; it is asked once for each. */
+static void stdio_reopen(struct backend *backend)
+{
+	domain_log_reopen(backend->params.domain_log);
+}
+
 const struct backend_ops stdio_backend = {
 	.open = stdio_open,
 	.close = stdio_close,
 	.describe = stdio_describe,
+	.reopen = stdio_reopen,
 };

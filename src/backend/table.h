@@ -15,4 +15,7 @@ extern const struct backend_ops unix_backend;
 extern const struct backend_ops pipe_backend;
 extern const struct backend_ops stdio_backend;
 
+/* The `reopen` of those that write no log. */
+void backend_has_no_file(struct backend *backend);
+
 #endif

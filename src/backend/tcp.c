@@ -377,4 +377,5 @@ const struct backend_ops tcp_backend = {
 	.open = tcp_open,
 	.close = tcp_close,
 	.describe = tcp_describe,
+	.reopen = backend_has_no_file,
 };

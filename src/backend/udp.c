@@ -441,4 +441,5 @@ const struct backend_ops udp_backend = {
 	.open = udp_open,
 	.close = udp_close,
 	.describe = udp_describe,
+	.reopen = backend_has_no_file,
 };

@@ -276,4 +276,5 @@ const struct backend_ops unix_backend = {
 	.open = unix_open,
 	.close = unix_close,
 	.describe = unix_describe,
+	.reopen = backend_has_no_file,
 };

@@ -3,17 +3,14 @@
 
 #include "backend/address.h"
 #include "util/fd.h"
+#include "util/group.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum { GROUP_BUFFER_SIZE = 16 * 1024 };
 
 /* ---- what stands in the way ------------------------------------------------------------------ */
 
@@ -172,22 +169,12 @@ static int lock_name(const char *path, struct error *err)
 
 static int find_group(const char *name, gid_t *ret, struct error *err)
 {
-	if (name[0] != '\0' && name[strspn(name, "0123456789")] == '\0') {
-		*ret = (gid_t)strtoul(name, NULL, 10);
-		return 0;
-	}
-	char *buffer = malloc(GROUP_BUFFER_SIZE);
-	struct group entry, *found = NULL;
-	int code = buffer != NULL ? getgrnam_r(name, &entry, buffer, GROUP_BUFFER_SIZE, &found)
-				  : ENOMEM;
-	gid_t gid = found != NULL ? found->gr_gid : 0;
-	free(buffer);
-	if (found == NULL)
-		return error_set(err, code != 0 ? -code : -ENOENT,
+	int code = group_find(name, ret);
+	if (code < 0)
+		error_set(err, code,
 			"no group \"%s\" on this host; name one of /etc/group for the socket",
 			name);
-	*ret = gid;
-	return 0;
+	return code;
 }
 
 /*

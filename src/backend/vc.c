@@ -20,4 +20,5 @@ const struct backend_ops vc_backend = {
 	.open = vc_open,
 	.close = portless_close,
 	.describe = vc_describe,
+	.reopen = backend_has_no_file,
 };

@@ -11,14 +11,15 @@
 #include "cli/vmm_attach.h"
 #include "cli/command.h"
 #include "cli/input.h"
-#include "cli/run_break.h"
+#include "cli/run_control.h"
 #include "cli/run_options.h"
-#include "cli/run_report.h"
 #include "cli/run_table.h"
 #include "cli/run_vmm.h"
 #include "cli/terminal.h"
-#include "device/active.h"
+#include "device/domains.h"
+#include "device/report.h"
 #include "loop/loop.h"
+#include "vmm/guest_break.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -45,16 +46,20 @@ struct run_signal {
 
 struct run {
 	struct run_options options;
-	struct document *document;
 	struct loop *loop;
 	struct run_signal signals[SIGNAL_COUNT];
 	int signal_count;
 	struct loop_timer kill_timer;
-	struct active_domain *active;
+	struct domains *domains;
+	struct served *served;        /* the one domain, when it runs */
+	struct active_domain *active; /* likewise */
+	bool defined;                 /* it runs or has failed */
+	struct error err;             /* why it failed */
 	struct qemu_arguments qemu;
-	struct breaks *breaks;
-	struct report report;
-	struct terminal *terminal; /* NULL once closed */
+	struct guest_breaks *breaks;
+	struct report *report;
+	struct run_control *control; /* NULL: not yet, or closed */
+	struct terminal *terminal;   /* NULL once closed */
 	struct vmm vmm;
 	struct rlimit files; /* the limit we were started with: the VMM's */
 	bool stopping;       /* somebody wants the end */
@@ -64,11 +69,23 @@ struct run {
 
 static const struct domain *domain_of(const struct run *run)
 {
-	return document_domain(run->document);
+	return active_domain_config(run->active);
 }
 
 /* ---- the end -----------------------------------------------------------------------------------
  */
+
+/* loop_drain() has waited for it. */
+static void on_breaks_closed(void *user)
+{
+}
+
+static void on_control_closed(void *user)
+{
+	struct run *run = user;
+	run->control = NULL;
+	domains_close(run->domains, false);
+}
 
 static void end(struct run *run)
 {
@@ -76,9 +93,12 @@ static void end(struct run *run)
 		return;
 	run->closing = true;
 	if (run->breaks != NULL)
-		breaks_close(run->breaks);
+		guest_breaks_close(run->breaks, on_breaks_closed, run);
 	run->breaks = NULL;
-	active_domain_close(run->active);
+	if (run->control != NULL)
+		run_control_close(run->control, on_control_closed, run);
+	else
+		domains_close(run->domains, false);
 }
 
 /* A person or a supervisor wants the end; the second time at once. */
@@ -120,39 +140,83 @@ static void on_signal(struct loop_signal *base, int number)
 /* ---- the devices' events -----------------------------------------------------------------------
  */
 
-static bool on_guest_break(void *user, struct device *device)
+/* A line that may stand beside what is typed on a raw terminal. */
+static void say(void *user, const char *domain, const char *alias, const char *text)
+{
+	fprintf(stderr, "chardev: %s: %s%s", alias, text, terminal_newline());
+}
+
+static void on_happened(
+	void *user, const char *event, const char *domain, const char *alias, const char *text)
 {
 	struct run *run = user;
-	return run->breaks != NULL && breaks_send(run->breaks, device);
+	if (run->control != NULL)
+		run_control_tell(run->control, event, domain, alias, text);
 }
 
-static void on_changed(void *user, struct device *device)
+static const struct report_listener report_listener = {
+	.say = say,
+	.happened = on_happened,
+};
+
+static void on_break_failed(void *user, const struct device *device, const char *reason)
 {
-	report_changed(&((struct run *)user)->report, device);
+	fprintf(stderr, "chardev: %s: BREAK not sent: %s%s", device_config(device)->alias, reason,
+		terminal_newline());
 }
 
-static void on_trouble(void *user, const struct device_config *config, const char *reason)
+static bool on_guest_break(void *user, struct served *served, struct device *device)
 {
-	report_trouble(&((struct run *)user)->report, config, reason);
+	struct run *run = user;
+	if (run->breaks == NULL)
+		return false;
+	const struct domain *domain = domain_of(run);
+	const struct device_config *config =
+		domain_find_device(domain, device_config(device)->alias);
+	size_t index = config != NULL ? (size_t)(config - domain->devices) : SIZE_MAX;
+	return index < run->qemu.chardev_ids.count &&
+	       guest_breaks_send(run->breaks, active_domain_runtime(served_active(served)), device,
+		       run->qemu.chardev_ids.items[index]);
 }
 
-static void on_ending(void *user, struct device *device)
+static void on_changed(void *user, struct served *served, struct device *device)
 {
-	report_losses(&((struct run *)user)->report, device);
+	struct run *run = user;
+	report_changed(run->report, served_name(served), device);
+}
+
+static void on_trouble(
+	void *user, struct served *served, const struct device_config *config, const char *reason)
+{
+	struct run *run = user;
+	report_trouble(run->report, served_name(served), config, reason);
+}
+
+static void on_ending(void *user, struct served *served, struct device *device)
+{
+	struct run *run = user;
+	if (run->breaks != NULL)
+		guest_breaks_forget(run->breaks, device);
+	report_losses(run->report, served_name(served), device);
+}
+
+static void on_state(void *user, struct served *served)
+{
 }
 
 static void on_closed(void *user)
 {
 	struct run *run = user;
-	run->active = NULL;
+	run->domains = NULL;
 	loop_stop(run->loop);
 }
 
-static const struct active_listener active_listener = {
+static const struct domains_listener domains_listener = {
 	.guest_break = on_guest_break,
 	.changed = on_changed,
 	.trouble = on_trouble,
 	.ending = on_ending,
+	.state = on_state,
 	.closed = on_closed,
 };
 
@@ -178,44 +242,14 @@ static const struct terminal_listener terminal_listener = {
 	.closed = on_terminal_closed,
 };
 
-/* The one that was asked for, else the first console, else the first serial. NULL: there is none.
- */
-static struct device *console_device(const struct run *run)
-{
-	static const enum device_kind kinds[] = {DEVICE_CONSOLE, DEVICE_SERIAL};
-	const struct domain *domain = domain_of(run);
-	if (run->options.console_alias != NULL)
-		return active_domain_find(run->active, run->options.console_alias);
-	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
-		for (size_t i = 0; i < domain->device_count; i++) {
-			const struct device_config *config = &domain->devices[i];
-			struct device *device =
-				config->kind == kinds[k]
-					? active_domain_find(run->active, config->alias)
-					: NULL;
-			if (device != NULL)
-				return device;
-		}
-	}
-	return NULL;
-}
-
 static int open_console(struct run *run, struct error *err)
 {
 	static const struct peer_info info = {.kind = PEER_CLIENT, .name = "console"};
 	if (!run->options.console)
 		return 0;
-	struct device *device = console_device(run);
-	const char *alias = run->options.console_alias;
-	if (device == NULL && alias != NULL)
-		return error_set(err, -ENOENT,
-			"no device %s is presented; \"chardev xml %s\" shows the aliases", alias,
-			run->options.file);
+	struct device *device = served_device(run->served, run->options.console_alias, err);
 	if (device == NULL)
-		return error_set(err, -ENOENT,
-			"%s has no console and no serial for --console; add one, or name another "
-			"device",
-			run->options.file);
+		return err->code;
 	int code = terminal_new(run->loop, STDIN_FILENO, STDOUT_FILENO, &terminal_listener, run,
 		&run->terminal, err);
 	if (code < 0)
@@ -348,12 +382,13 @@ static int begin(struct run *run, struct error *err)
 		options->file, runs_qemu(run) ? options->vmm + 1 : NULL, &run->qemu, err);
 	if (code < 0 && (options->vmm == NULL || runs_qemu(run)))
 		return code;
-	code = breaks_new(run->loop, run->active, &run->qemu.chardev_ids, &run->breaks);
+	code = guest_breaks_new(run->loop, on_break_failed, run, &run->breaks);
 	if (code < 0)
 		return error_set(err, code, "cannot prepare for BREAK: %s", error_text(code));
-	code = report_init(&run->report, run->loop, run->active);
+	code = run_control_open(
+		run->loop, run->domains, active_domain_runtime(run->active), &run->control, err);
 	if (code < 0)
-		return error_set(err, code, "out of memory");
+		return code;
 	run_table_print(run->active, stdout);
 	code = open_console(run, err);
 	if (code < 0 || options->vmm != NULL)
@@ -366,10 +401,45 @@ static int begin(struct run *run, struct error *err)
 	return 0;
 }
 
+static void on_defined(void *user, const struct domains_result *result)
+{
+	struct run *run = user;
+	run->defined = true;
+	if (result->code < 0) {
+		error_set(&run->err, result->code, "%s", result->message);
+	} else {
+		run->served = result->served;
+		run->active = served_active(result->served);
+	}
+	loop_stop(run->loop);
+}
+
+/* Serves the document, which is taken over; a start that fails ends in its own time. */
+static int define(struct run *run, struct document *document, struct error *err)
+{
+	const struct domains_params params = {
+		.loop = run->loop,
+		.runtime_dir = run->options.runtime_dir,
+		.log_dir = run->options.log_dir,
+		.listener = &domains_listener,
+		.user = run,
+	};
+	int code = domains_new(&params, &run->domains, err);
+	if (code < 0) {
+		document_free(document);
+		return code;
+	}
+	domains_define(run->domains, document, NULL, true, on_defined, run);
+	while (!run->defined)
+		loop_run(run->loop);
+	*err = run->err;
+	return err->code;
+}
+
 /* Whatever was begun is ended, however far it came. */
 static void finish(struct run *run)
 {
-	if (run->active != NULL) {
+	while (run->domains != NULL) {
 		end(run);
 		loop_run(run->loop);
 	}
@@ -378,24 +448,29 @@ static void finish(struct run *run)
 	loop_timer_close(&run->kill_timer, NULL);
 	loop_drain(run->loop);
 	run->loop = loop_free(run->loop);
-	report_fini(&run->report);
+	report_free(run->report);
 }
 
-static void serve(struct run *run)
+static void serve(struct run *run, struct document *document)
 {
 	struct error err = {0};
 	loop_timer_init(&run->kill_timer, run->loop, on_kill_timer);
 	int code = watch_signals(run, &err);
 	if (code == 0)
-		code = active_domain_open(run->loop, run->document, run->options.runtime_dir,
-			run->options.log_dir, &active_listener, run, &run->active, &err);
+		code = report_new(run->loop, &report_listener, run, &run->report);
+	if (code == -ENOMEM)
+		error_set(&err, code, "out of memory");
+	if (code == 0)
+		code = define(run, document, &err);
+	else
+		document_free(document);
 	if (code == 0) {
 		warn_of_disk(run);
 		code = begin(run, &err);
 	}
-	if (code == 0)
+	while (code == 0 && run->domains != NULL)
 		loop_run(run->loop);
-	else if (run->status == 0)
+	if (code < 0 && run->status == 0)
 		run->status = 1;
 	finish(run);
 	/* After the terminal is itself again. */
@@ -406,20 +481,21 @@ static void serve(struct run *run)
 int cli_run(int argc, char **argv)
 {
 	struct run run = {0};
+	struct document *document;
 	if (run_options_parse(argc, argv, &run.options) < 0)
 		return EXIT_USAGE;
 	take_standard_descriptors();
-	if (input_document(run.options.file, true, &run.document) < 0)
+	if (input_document(run.options.file, true, &document) < 0)
 		return 1;
 	raise_limit(&run);
 	int code = loop_new(&run.loop);
 	if (code < 0) {
 		fprintf(stderr, "chardev: cannot make an event loop: %s\n", error_text(code));
+		document_free(document);
 		run.status = 1;
 	} else {
-		serve(&run);
+		serve(&run, document);
 	}
 	qemu_arguments_fini(&run.qemu);
-	document_free(run.document);
 	return run.status;
 }

@@ -9,10 +9,11 @@
  * type has no use for it, it is 0.
  *
  * A viewer that gets DATA whose offset is not where the DATA before it ended has missed the bytes
- * between.
+ * between. The NOTICE of the end has the offset at which everything ends, for the same purpose.
  *
  * The payload of a NOTICE is a JSON object. It tells how things are when it is sent: of what has
- * changed several times meanwhile there is one. WHO is {"id":N,"uid":N,"pid":N}.
+ * changed several times meanwhile there is one. WHO is {"id":N,"uid":N,"pid":N}. What concerns
+ * all viewers they are told within a quarter of a second.
  *
  *     {"notice":"pen","holder":WHO|null,"yours":BOOL}  who types: when that changes, and in answer
  *                                                      to each PEN
@@ -31,7 +32,8 @@
  *     {"gap":N|null}                                   N bytes before `offset` are missing; null:
  *                                                      nobody knows how many
  *
- * Whoever reads them skips members and notices that it does not know.
+ * Whoever reads them skips members and notices that it does not know. One that still sends when
+ * the server ends may find ECONNRESET behind the last frame, where the end would be.
  */
 #ifndef CHARDEV_CONTROL_FRAME_H
 #define CHARDEV_CONTROL_FRAME_H

@@ -123,25 +123,25 @@ static void on_lingered(struct loop_timer *timer)
 }
 
 /* Where memory is short the end comes without a word. */
-static void stage_end(struct framed *framed, int code, const char *reason)
+static void stage_end(struct framed *framed, uint64_t offset, int code, const char *reason)
 {
 	uint8_t header[FRAME_HEADER_SIZE];
 	struct iovec iov[STREAM_MAX_PARTS];
 	char *text = notice_end(code, reason);
 	if (text == NULL)
 		return;
-	const struct frame frame = {FRAME_NOTICE, (uint32_t)strlen(text), 0};
+	const struct frame frame = {FRAME_NOTICE, (uint32_t)strlen(text), offset};
 	if (framed->failure == 0)
 		stage(framed, iov, frame_in_parts(&frame, text, header, iov));
 	free(text);
 }
 
-void framed_close(struct framed *framed, int code, const char *reason)
+void framed_close(struct framed *framed, uint64_t offset, int code, const char *reason)
 {
 	if (framed->is_closing)
 		return;
 	framed->is_closing = true;
-	stage_end(framed, code, reason);
+	stage_end(framed, offset, code, reason);
 	flush(framed);
 	if (framed->staged == NULL) {
 		stream_close(&framed->socket.base);

@@ -66,8 +66,8 @@ bool framed_is_busy(struct framed *framed);
 
 /*
  * Ends the connection: what is staged is still sent, and after it, where that is possible, a NOTICE
- * of the end with this code and reason. Takes at most FRAMED_LINGER_MS.
+ * of the end with this offset, code and reason. Takes at most FRAMED_LINGER_MS.
  */
-void framed_close(struct framed *framed, int code, const char *reason);
+void framed_close(struct framed *framed, uint64_t offset, int code, const char *reason);
 
 #endif

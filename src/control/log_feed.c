@@ -39,6 +39,7 @@ struct log_feed {
 	bool is_closing;
 	unsigned closes_pending; /* of the reader and the connection */
 
+	uint64_t next; /* the position after what was sent */
 	/* The piece that the connection has not taken. size 0: none. */
 	enum frame_type type;
 	uint64_t position;
@@ -71,7 +72,7 @@ static void close_feed(struct log_feed *feed, int code, const char *reason)
 	feed->is_closing = true;
 	feed->size = 0;
 	loop_task_cancel(&feed->pull_task);
-	framed_close(&feed->framed, code, reason);
+	framed_close(&feed->framed, feed->next, code, reason);
 	if (feed->reader != NULL)
 		log_reader_close(feed->reader, closed_one);
 }
@@ -92,6 +93,7 @@ static void send_piece(struct log_feed *feed)
 	if (rc < 0) {
 		close_feed(feed, rc, "the connection failed");
 	} else if (rc > 0) {
+		feed->next = feed->position + (feed->type == FRAME_DATA ? feed->size : 0);
 		clear_piece(feed);
 		loop_task_post(&feed->pull_task);
 	}

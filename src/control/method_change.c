@@ -13,6 +13,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A host that keeps no definitions serves what it serves. */
+static bool can_change(struct call *call)
+{
+	const struct control_host *host = call_server(call)->params.host;
+	if (host->define == NULL)
+		call_fail(call, CONTROL_FAILED, "%s", host->fixed);
+	return host->define != NULL;
+}
+
 /* What the call will tell when it is done. False: no memory, and the call has ended. */
 static bool begin(struct call *call, const char *event, const char *domain)
 {
@@ -45,27 +54,19 @@ static void on_switched(void *user, const struct domains_result *result)
 
 void method_start(struct call *call)
 {
-	struct served *served = call_served(call);
+	struct served *served = can_change(call) ? call_served(call) : NULL;
 	if (served != NULL && begin(call, "started", served_name(served)))
 		domains_start(served, on_switched, call);
 }
 
 void method_stop(struct call *call)
 {
-	struct served *served = call_served(call);
+	struct served *served = can_change(call) ? call_served(call) : NULL;
 	if (served != NULL && begin(call, "stopped", served_name(served)))
 		domains_stop(served, on_switched, call);
 }
 
 /* ---- Define and Undefine -------------------------------------------------------------------- */
-
-static bool can_define(struct call *call)
-{
-	const struct control_host *host = call_server(call)->params.host;
-	if (host->define == NULL)
-		call_fail(call, CONTROL_FAILED, "%s", host->fixed);
-	return host->define != NULL;
-}
 
 static json_t *value_of_outcome(const struct call *call, const struct control_outcome *outcome)
 {
@@ -114,7 +115,7 @@ void method_define(struct call *call)
 	struct document *document = NULL;
 	const char *xml = call_text(call, "xml");
 	json_t *start = json_object_get(call->message.parameters, "start");
-	if (!can_define(call))
+	if (!can_change(call))
 		return;
 	int rc = document_parse(xml, strlen(xml), &diagnostics, &document);
 	if (rc == -ENOMEM)
@@ -148,7 +149,7 @@ static void on_undefined(void *user, const struct control_outcome *outcome)
 void method_undefine(struct call *call)
 {
 	struct control_server *server = call_server(call);
-	if (!can_define(call))
+	if (!can_change(call))
 		return;
 	struct served *served = call_served(call);
 	if (served != NULL && begin(call, "undefined", served_name(served)))
@@ -191,6 +192,6 @@ static void on_reloaded(void *user, const struct control_outcome *outcome)
 void method_reload(struct call *call)
 {
 	struct control_server *server = call_server(call);
-	if (can_define(call) && begin(call, "reloaded", ""))
+	if (can_change(call) && begin(call, "reloaded", ""))
 		server->params.host->reload(server->params.user, on_reloaded, call);
 }

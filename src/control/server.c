@@ -52,8 +52,21 @@ static bool is_told_by_a_call(
 	return false;
 }
 
+/* Who watches the device is told in its own frames. */
+static void tell_viewers(struct control_server *server, const struct control_event *event)
+{
+	bool concerns = strcmp(event->event, "guest") == 0 || strcmp(event->event, "state") == 0;
+	const struct served *served =
+		concerns ? domains_find(server->params.domains, event->domain) : NULL;
+	const struct device *device =
+		served != NULL ? served_device(served, event->device, NULL) : NULL;
+	if (device != NULL)
+		viewers_device_changed(server->viewers, device);
+}
+
 void control_server_tell(struct control_server *server, const struct control_event *event)
 {
+	tell_viewers(server, event);
 	if (!is_told_by_a_call(server, event))
 		server_events_tell(server, event);
 }

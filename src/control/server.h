@@ -55,7 +55,10 @@ typedef void control_done(void *call, const struct control_outcome *outcome);
 /* Each `done` is called once, from the call or later, also while the server closes. */
 struct control_host {
 	const char *vendor, *product, *version, *url; /* for GetInfo */
-	/* NULL: this host keeps no definitions; the sentence `fixed` says what to do instead. */
+	/*
+	 * NULL: this host keeps no definitions, and its domains are not started or stopped either;
+	 * the sentence `fixed` says what to do instead.
+	 */
 	void (*define)(
 		void *user, const char *xml, size_t n, bool start, control_done *done, void *call);
 	void (*undefine)(void *user, struct served *served, control_done *done, void *call);

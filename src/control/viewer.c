@@ -21,12 +21,17 @@ static struct viewer *of(struct stream *stream)
 	return container_of(stream, struct viewer, base);
 }
 
+void viewer_note(struct viewer *viewer, unsigned notices)
+{
+	if (viewer->has_started)
+		viewer->notices |= notices;
+}
+
 void viewer_notify(struct viewer *viewer, unsigned notices)
 {
-	if (!viewer->has_started || viewer->base.closing)
-		return;
-	viewer->notices |= notices;
-	loop_task_post(&viewer->task);
+	viewer_note(viewer, notices);
+	if (viewer->notices != 0 && !viewer->base.closing)
+		loop_task_post(&viewer->task);
 }
 
 void viewer_end(struct viewer *viewer, int code, const char *reason)
@@ -368,10 +373,11 @@ static void close_stream(struct stream *stream)
 {
 	struct viewer *viewer = of(stream);
 	if (!viewer->is_ending)
-		viewer->end_reason = "the device is not served any more";
+		viewer->end_reason = viewer->has_started ? "the device is not served any more"
+							 : "the device takes no viewer now";
 	loop_task_cancel(&viewer->task);
 	viewer_leave(viewer);
-	framed_close(&viewer->framed, viewer->end_code, viewer->end_reason);
+	framed_close(&viewer->framed, viewer->offset, viewer->end_code, viewer->end_reason);
 }
 
 /* Its maker is the viewer itself, which goes on until its connection is closed. */
@@ -420,10 +426,10 @@ void viewer_start(struct viewer *viewer, int fd, char *preamble, size_t preamble
 		stream_close(&viewer->base);
 		return;
 	}
-	viewer->has_started = true;
 	device_add_viewer(viewer->device, &viewer->base, &info, viewer->offset, viewer->lossless);
 	if (viewer->base.closing)
 		return;
+	viewer->has_started = true;
 	if (viewer->viewers->is_closing)
 		viewer_end(viewer, 0, "the server ends");
 	loop_task_post(&viewer->task);

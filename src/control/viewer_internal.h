@@ -1,6 +1,6 @@
 /*
- * The inside of viewers, shared by viewers.c (who is here, who has the pen, what is told of it) and
- * viewer.c (one viewer's connection: the stream that its device sees).
+ * The inside of viewers, shared by viewers.c (who is here), viewer_pen.c (who types) and viewer.c
+ * (one viewer's connection: the stream that its device sees).
  */
 #ifndef CHARDEV_CONTROL_VIEWER_INTERNAL_H
 #define CHARDEV_CONTROL_VIEWER_INTERNAL_H
@@ -9,7 +9,13 @@
 #include "control/viewer.h"
 #include "util/list.h"
 
-enum { VIEWER_READ_SIZE = 4096, VIEWER_NAME_SIZE = 80 };
+enum {
+	VIEWER_READ_SIZE = 4096,
+	VIEWER_NAME_SIZE = 80,
+	VIEWER_TEXT_SIZE = 3 * VIEWER_NAME_SIZE,
+	/* What concerns all viewers of a device they are told together, after so long. */
+	VIEWERS_TELL_MS = 250,
+};
 
 struct viewers {
 	struct loop *loop;
@@ -34,6 +40,7 @@ struct viewer_group {
 	size_t count;
 	struct pen pen;
 	struct loop_timer pen_timer;
+	struct loop_timer tell_timer;
 	bool guest_attached;
 	bool is_ending; /* the device closes its viewers one by one: the pen goes nowhere */
 };
@@ -69,7 +76,7 @@ struct viewer {
 	uint64_t typed;
 	uint64_t refused;
 
-	bool has_started;
+	bool has_started;   /* its device has taken it */
 	bool is_reading;    /* the device takes input */
 	bool want_writable; /* the device has more to give */
 	bool input_ended;
@@ -90,20 +97,32 @@ struct viewer {
 };
 
 /* viewers.c */
-bool viewer_has_pen(const struct viewer *viewer);
-/* It types, or sends a BREAK: whether it may. */
-bool viewer_may_type(struct viewer *viewer);
-void viewer_use_pen(struct viewer *viewer, enum frame_pen what);
-/* Something it did: an audit line. */
-void viewer_tell(const struct viewer *viewer, const char *event, const char *text);
 void viewer_name(const struct viewer *viewer, char ret[VIEWER_NAME_SIZE]);
+/* Something that `by` did: an audit line. text: one sentence. */
+void viewers_tell(const struct viewer *by, const char *event, const char *text);
+/* Likewise; text: the sentence without its subject. */
+void viewer_tell(const struct viewer *viewer, const char *event, const char *text);
+/* All who have started are to be told of these, within VIEWERS_TELL_MS. */
+void viewers_notify_all(struct viewer_group *group, unsigned notices);
 /* It is its device's viewer no more. */
 void viewer_leave(struct viewer *viewer);
 /* After viewer_leave(), when its connection is closed. */
 void viewer_free(struct viewer *viewer);
 
+/* viewer_pen.c */
+bool viewer_has_pen(const struct viewer *viewer);
+/* It types, or sends a BREAK: whether it may. */
+bool viewer_may_type(struct viewer *viewer);
+void viewer_use_pen(struct viewer *viewer, enum frame_pen what);
+/* Tells everyone what concerns them. */
+void viewers_pen_changed(struct viewer_group *group, struct pen_change change);
+/* The pen timer's. */
+void viewers_pen_due(struct loop_timer *timer);
+
 /* viewer.c */
-/* It is to be told of these; costs nothing now. */
+/* It is to be told of these: with the next viewer_notify(), or when it does something itself. */
+void viewer_note(struct viewer *viewer, unsigned notices);
+/* Likewise, and soon: on this turn of the loop. */
 void viewer_notify(struct viewer *viewer, unsigned notices);
 /* Its device is told that it is gone, and it why. reason: a constant. */
 void viewer_end(struct viewer *viewer, int code, const char *reason);

@@ -1,5 +1,5 @@
 /*
- * Who views what, who has the pen, and what of it is told; see viewer.h and pen.h.
+ * Who views what, and what of it is told; see viewer.h.
  *
  * Viewers of one device form a group, found by the device as long as that is served. A group is
  * made with its first viewer and freed with its last.
@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_SIZE = 3 * VIEWER_NAME_SIZE };
-
 /* ---- what is told ---------------------------------------------------------------------------- */
 
 void viewer_name(const struct viewer *viewer, char ret[VIEWER_NAME_SIZE])
@@ -21,7 +19,7 @@ void viewer_name(const struct viewer *viewer, char ret[VIEWER_NAME_SIZE])
 		(unsigned long long)viewer->id, (unsigned)viewer->uid, (int)viewer->pid);
 }
 
-static void tell_event(const struct viewer *by, const char *event, const char *text)
+void viewers_tell(const struct viewer *by, const char *event, const char *text)
 {
 	const struct control_peer peer = {.uid = by->uid, .pid = by->pid};
 	const struct control_event what = {
@@ -36,15 +34,15 @@ static void tell_event(const struct viewer *by, const char *event, const char *t
 
 void viewer_tell(const struct viewer *viewer, const char *event, const char *text)
 {
-	char name[VIEWER_NAME_SIZE], sentence[TEXT_SIZE];
+	char name[VIEWER_NAME_SIZE], sentence[VIEWER_TEXT_SIZE];
 	viewer_name(viewer, name);
 	snprintf(sentence, sizeof(sentence), "%s %s", name, text);
-	tell_event(viewer, event, sentence);
+	viewers_tell(viewer, event, sentence);
 }
 
 static void tell_attached(const struct viewer *viewer)
 {
-	char text[TEXT_SIZE];
+	char text[VIEWER_TEXT_SIZE];
 	snprintf(text, sizeof(text), "attached at offset %llu%s%s%s",
 		(unsigned long long)viewer->offset, viewer->read_only ? ", read-only" : "",
 		viewer->lossless ? ", lossless" : "",
@@ -54,7 +52,7 @@ static void tell_attached(const struct viewer *viewer)
 
 static void tell_detached(const struct viewer *viewer)
 {
-	char text[TEXT_SIZE];
+	char text[VIEWER_TEXT_SIZE];
 	snprintf(text, sizeof(text), "detached: %s", viewer->end_reason);
 	viewer_tell(viewer, "detach", text);
 }
@@ -78,9 +76,9 @@ static void freed_one(struct viewers *viewers)
 		loop_task_post(&viewers->closed_task);
 }
 
-static void on_pen_timer_closed(struct loop_timer *timer)
+static void on_tell_timer_closed(struct loop_timer *timer)
 {
-	struct viewer_group *group = container_of(timer, struct viewer_group, pen_timer);
+	struct viewer_group *group = container_of(timer, struct viewer_group, tell_timer);
 	struct viewers *viewers = group->viewers;
 	free(group->domain);
 	free(group->alias);
@@ -88,7 +86,27 @@ static void on_pen_timer_closed(struct loop_timer *timer)
 	freed_one(viewers);
 }
 
-static void on_pen_due(struct loop_timer *timer);
+static void on_pen_timer_closed(struct loop_timer *timer)
+{
+	struct viewer_group *group = container_of(timer, struct viewer_group, pen_timer);
+	loop_timer_close(&group->tell_timer, on_tell_timer_closed);
+}
+
+static void on_tell_due(struct loop_timer *timer)
+{
+	struct viewer_group *group = container_of(timer, struct viewer_group, tell_timer);
+	list_for_each(link, &group->members)
+		viewer_notify(container_of(link, struct viewer, link), 0);
+}
+
+/* So a thousand who come in a row do not cost a million notices. */
+void viewers_notify_all(struct viewer_group *group, unsigned notices)
+{
+	list_for_each(link, &group->members)
+		viewer_note(container_of(link, struct viewer, link), notices);
+	if (!loop_timer_is_active(&group->tell_timer))
+		loop_timer_start(&group->tell_timer, VIEWERS_TELL_MS);
+}
 
 static struct viewer_group *find_group(const struct viewers *viewers, const struct device *device)
 {
@@ -126,7 +144,8 @@ static struct viewer_group *group_new(
 	group->guest_attached = guest_is_attached(device);
 	list_init(&group->members);
 	pen_init(&group->pen);
-	loop_timer_init(&group->pen_timer, viewers->loop, on_pen_due);
+	loop_timer_init(&group->pen_timer, viewers->loop, viewers_pen_due);
+	loop_timer_init(&group->tell_timer, viewers->loop, on_tell_due);
 	list_append(&viewers->groups, &group->link);
 	viewers->open++;
 	return group;
@@ -138,126 +157,6 @@ static void leave_group_if_empty(struct viewer_group *group)
 		return;
 	list_remove(&group->link);
 	loop_timer_close(&group->pen_timer, on_pen_timer_closed);
-}
-
-static void notify_all(struct viewer_group *group, const struct viewer *but, unsigned notices)
-{
-	list_for_each(link, &group->members) {
-		struct viewer *viewer = container_of(link, struct viewer, link);
-		if (viewer != but)
-			viewer_notify(viewer, notices);
-	}
-}
-
-/* ---- the pen --------------------------------------------------------------------------------- */
-
-static struct viewer *viewer_of(const struct pen_user *user)
-{
-	return user != NULL ? container_of(user, struct viewer, pen) : NULL;
-}
-
-bool viewer_has_pen(const struct viewer *viewer)
-{
-	return viewer->group != NULL && viewer->group->pen.holder == &viewer->pen;
-}
-
-/* Who did it, and the sentence of it; nobody: there is nothing to tell. */
-static const struct viewer *describe_move(const struct pen_change *change, char ret[TEXT_SIZE])
-{
-	const struct viewer *from = viewer_of(change->from), *to = viewer_of(change->to);
-	char from_name[VIEWER_NAME_SIZE] = "", to_name[VIEWER_NAME_SIZE] = "";
-	if (from != NULL)
-		viewer_name(from, from_name);
-	if (to != NULL)
-		viewer_name(to, to_name);
-	switch (change->how) {
-	case PEN_TAKEN:
-		snprintf(ret, TEXT_SIZE, "%s took the free pen", to_name);
-		return to;
-	case PEN_GIVEN:
-		if (to == NULL)
-			snprintf(ret, TEXT_SIZE, "%s gave up the pen", from_name);
-		else
-			snprintf(ret, TEXT_SIZE, "%s gave the pen to %s", from_name, to_name);
-		return from;
-	case PEN_LEFT:
-		snprintf(ret, TEXT_SIZE, "%s left, and the pen went to %s", from_name, to_name);
-		return to != NULL ? from : NULL;
-	case PEN_WAITED:
-		snprintf(ret, TEXT_SIZE, "%s asked for the pen and got it from %s, who was silent",
-			to_name, from_name);
-		return to;
-	case PEN_FORCED:
-		snprintf(ret, TEXT_SIZE, "%s took the pen by force from %s", to_name, from_name);
-		return to;
-	default:
-		return NULL;
-	}
-}
-
-static void restart_pen_timer(struct viewer_group *group)
-{
-	uint64_t due, now = loop_now_ms(group->viewers->loop);
-	if (pen_due(&group->pen, &due))
-		loop_timer_start(&group->pen_timer, due > now ? due - now : 1);
-	else
-		loop_timer_stop(&group->pen_timer);
-}
-
-/* Tells everyone what concerns them. */
-static void pen_changed(struct viewer_group *group, struct pen_change change)
-{
-	struct viewer *holder = viewer_of(group->pen.holder);
-	char text[TEXT_SIZE];
-	if (change.how == PEN_KEPT && !change.asked)
-		return;
-	restart_pen_timer(group);
-	if (change.asked && holder != NULL)
-		viewer_notify(holder, NOTICE_ASKED);
-	if (change.how == PEN_KEPT)
-		return;
-	notify_all(group, NULL, NOTICE_PEN);
-	if (holder != NULL && holder->window.columns != 0)
-		holder->window_due = true;
-	const struct viewer *by = describe_move(&change, text);
-	/* Of who comes and takes a free pen, its coming tells. */
-	if (by != NULL && (change.how != PEN_TAKEN || by->has_started))
-		tell_event(by, "pen", text);
-}
-
-/* The holder may have typed meanwhile: then the rest of its time begins. */
-static void on_pen_due(struct loop_timer *timer)
-{
-	struct viewer_group *group = container_of(timer, struct viewer_group, pen_timer);
-	struct pen_change change = pen_expire(&group->pen, loop_now_ms(group->viewers->loop));
-	if (change.how == PEN_KEPT)
-		restart_pen_timer(group);
-	else
-		pen_changed(group, change);
-}
-
-bool viewer_may_type(struct viewer *viewer)
-{
-	if (viewer->read_only)
-		return false;
-	pen_changed(viewer->group,
-		pen_type(&viewer->group->pen, &viewer->pen, loop_now_ms(viewer->viewers->loop)));
-	return viewer_has_pen(viewer);
-}
-
-void viewer_use_pen(struct viewer *viewer, enum frame_pen what)
-{
-	struct pen *pen = &viewer->group->pen;
-	uint64_t now = loop_now_ms(viewer->viewers->loop);
-	struct pen_change change = {0};
-	if (what == FRAME_PEN_GIVE)
-		change = pen_give(pen, &viewer->pen, now);
-	else if (what == FRAME_PEN_ASK && !viewer->read_only)
-		change = pen_ask(pen, &viewer->pen, now);
-	else if (what == FRAME_PEN_FORCE && !viewer->read_only)
-		change = pen_force(pen, &viewer->pen, now);
-	pen_changed(viewer->group, change);
-	viewer_notify(viewer, NOTICE_PEN);
 }
 
 /* ---- coming and going ------------------------------------------------------------------------ */
@@ -289,10 +188,10 @@ static void join(struct viewer_group *group, struct viewer *viewer, bool force)
 	list_append(&group->members, &viewer->link);
 	group->count++;
 	if (force && !viewer->read_only)
-		pen_changed(group, pen_force(&group->pen, &viewer->pen, now));
+		viewers_pen_changed(group, pen_force(&group->pen, &viewer->pen, now));
 	else if (group->pen.holder == NULL && !viewer->read_only)
-		pen_changed(group, pen_ask(&group->pen, &viewer->pen, now));
-	notify_all(group, NULL, NOTICE_VIEWERS);
+		viewers_pen_changed(group, pen_ask(&group->pen, &viewer->pen, now));
+	viewers_notify_all(group, NOTICE_VIEWERS);
 	tell_attached(viewer);
 }
 
@@ -327,6 +226,7 @@ static void note_end_of_device(struct viewer *viewer)
 	group->is_ending = true;
 	list_remove(&group->link);
 	loop_timer_stop(&group->pen_timer);
+	loop_timer_stop(&group->tell_timer);
 }
 
 void viewer_leave(struct viewer *viewer)
@@ -337,8 +237,8 @@ void viewer_leave(struct viewer *viewer)
 	tell_detached(viewer);
 	struct pen_change change = pen_leave(&group->pen, &viewer->pen, now);
 	if (!group->is_ending) {
-		pen_changed(group, change);
-		notify_all(group, viewer, NOTICE_VIEWERS);
+		viewers_pen_changed(group, change);
+		viewers_notify_all(group, NOTICE_VIEWERS);
 	}
 	list_remove(&viewer->link);
 	viewer->group = NULL;
@@ -401,7 +301,7 @@ bool viewers_pen(
 	const struct viewer_group *group = find_group(viewers, device);
 	if (group == NULL || group->pen.holder == NULL)
 		return false;
-	viewer_describe(viewer_of(group->pen.holder), ret);
+	viewer_describe(container_of(group->pen.holder, struct viewer, pen), ret);
 	return true;
 }
 
@@ -414,7 +314,7 @@ void viewers_device_changed(struct viewers *viewers, const struct device *device
 	if (attached == group->guest_attached)
 		return;
 	group->guest_attached = attached;
-	notify_all(group, NULL, NOTICE_GUEST);
+	viewers_notify_all(group, NOTICE_GUEST);
 }
 
 /* ---- all of them ----------------------------------------------------------------------------- */

@@ -4,6 +4,8 @@
  */
 #include "device/device_internal.h"
 
+#include "model/device_equal.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,10 +41,10 @@ int64_t device_real_ms(void)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-static int ring_path(const struct device *device, char *ret, size_t size)
+static int ring_path(
+	const char *ring_dir, const struct device_config *config, char *ret, size_t size)
 {
-	int n = snprintf(
-		ret, size, "%s/%s.ring", device->params.ring_dir, device->params.config->alias);
+	int n = snprintf(ret, size, "%s/%s.ring", ring_dir, config->alias);
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
@@ -52,7 +54,8 @@ static int open_history(struct device *device, struct error *err)
 	char path[GUEST_PATH_SIZE];
 	const char *file = NULL;
 	if (device->params.ring_dir != NULL) {
-		if (ring_path(device, path, sizeof(path)) < 0)
+		if (ring_path(device->params.ring_dir, device->params.config, path, sizeof(path)) <
+			0)
 			return error_set(err, -ENAMETOOLONG,
 				"the path of a ring in %s is too long: use a shorter directory",
 				device->params.ring_dir);
@@ -95,7 +98,10 @@ static int open_ends(struct device *device, struct error *err)
 		.config = params->config,
 		.runtime_dir = params->runtime_dir,
 		.domain_log = params->domain_log,
-		.continued = params->slot_found,
+		.log_share = params->log_share,
+		.continued = params->slot_found &&
+			     (params->before == NULL ||
+				     device_file_equals(params->before, params->config)),
 		.sink = &device_backend_sink,
 		.device = device,
 	};
@@ -167,17 +173,25 @@ int device_open(const struct device_params *params, struct device **ret, struct 
 		start_ending(device);
 		return code;
 	}
+	device->params.before = NULL;
 	*ret = device;
 	return 0;
 }
 
 /* ---- closing --------------------------------------------------------------------------------- */
 
-static void remove_ring(struct device *device)
+static void remove_ring(const char *ring_dir, const struct device_config *config)
 {
 	char path[GUEST_PATH_SIZE];
-	if (device->params.ring_dir != NULL && ring_path(device, path, sizeof(path)) == 0)
+	if (ring_dir != NULL && ring_path(ring_dir, config, path, sizeof(path)) == 0)
 		unlink(path);
+}
+
+void device_discard(
+	const struct device_config *config, const char *runtime_dir, const char *ring_dir)
+{
+	remove_ring(ring_dir, config);
+	guest_discard(config, runtime_dir);
 }
 
 void device_closed_one(struct device *device)
@@ -225,7 +239,7 @@ static void start_ending(struct device *device)
 	device->closes_pending = 3;
 	loop_task_cancel(&device->end_task);
 	if (!device->keep)
-		remove_ring(device);
+		remove_ring(device->params.ring_dir, device->params.config);
 	if (!device->keep && !device->orphan)
 		device_count_unread(device);
 	if (device->guest_stream != NULL)

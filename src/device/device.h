@@ -29,6 +29,7 @@ enum {
 };
 
 struct device;
+struct log_quota;
 
 struct device_listener {
 	/*
@@ -66,8 +67,11 @@ struct device_params {
 	struct guest_witness *witness; /* shared by the devices of a loop, or NULL */
 	enum guest_port_type guest;    /* GUEST_PORT_DEFAULT: as the XML says */
 	struct state_slot *slot;       /* its own; must outlive the device */
-	bool slot_found;               /* the slot continues an earlier process's */
+	bool slot_found;               /* the slot's history goes on: an earlier device's */
+	/* What that device was like, where it is known to have differed: for the opening alone. */
+	const struct device_config *before;
 	struct domain_log *domain_log;
+	struct log_share *log_share; /* its domain's part of the quota, or NULL */
 	const struct device_listener *listener;
 	void *user;
 };
@@ -77,7 +81,7 @@ bool device_is_presented(const struct device_config *config);
 
 /*
  * All or nothing: on failure one sentence, a negative errno, and nothing is left behind but what
- * an earlier process left (slot_found), though what had begun ends on later turns.
+ * an earlier device left (slot_found), though what had begun ends on later turns.
  */
 int device_open(const struct device_params *params, struct device **ret, struct error *err);
 
@@ -88,6 +92,13 @@ int device_open(const struct device_params *params, struct device **ret, struct 
  * after a kill.
  */
 void device_close(struct device *device, bool keep);
+
+/*
+ * What a closed device with this configuration left because of `keep` is not wanted any more: its
+ * ring (ring_dir NULL: that stays) and the FIFOs, unless they stand at a path of the user's choice.
+ */
+void device_discard(
+	const struct device_config *config, const char *runtime_dir, const char *ring_dir);
 
 /* One more peer of the device, besides its backend's: a terminal. As backend_sink.peer. */
 void device_add_peer(struct device *device, struct stream *stream, const struct peer_info *info);
@@ -127,6 +138,20 @@ void device_break_done(struct device *device);
 
 struct guest_port *device_guest_port(struct device *device);
 const struct device_config *device_config(const struct device *device);
+
+/* Its logs (<log file=>, type='file', the domain's log) are opened anew at their paths. */
+void device_reopen_logs(struct device *device);
+
+/* The raw log, <log file=>: bytes and files with all that was rotated. */
+struct device_log_status {
+	const char *path; /* the config's own */
+	uint64_t bytes;
+	unsigned files;
+	bool failing; /* the last write failed or takes too long */
+};
+
+/* False: it has none. */
+bool device_log_status(const struct device *device, struct device_log_status *ret);
 
 /* A snapshot of one reader. */
 struct reader_status {

@@ -334,6 +334,7 @@ static void on_present(void *user, bool present)
 	if (device->guest_present == present)
 		return;
 	device->guest_present = present;
+	device_log_event(device, present ? "vm-start" : "vm-stop", "");
 	if (!present)
 		device_guest_ended(device);
 	device_changed(device);

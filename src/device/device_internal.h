@@ -1,6 +1,7 @@
 /*
  * The inside of a device, shared by the files that make it up: device.c (open, close, status),
- * device_guest.c (the guest's side), device_peer.c (the peers' side), device_log.c (<log file=>).
+ * device_guest.c (the guest's side), device_peer.c (the peers' side), device_viewer.c (peers that
+ * come by the control interface), device_log.c (<log file=>).
  */
 #ifndef CHARDEV_DEVICE_DEVICE_INTERNAL_H
 #define CHARDEV_DEVICE_DEVICE_INTERNAL_H
@@ -36,7 +37,8 @@ struct peer {
 	bool input_finished; /* it will give nothing more */
 	bool holding;        /* the guest is paused because of it, as of the last look */
 	uint64_t typed;
-	uint64_t untold_gap; /* a viewer's: missed bytes that its stream has yet to hear of */
+	uint64_t
+		untold_gap; /* missed bytes that a viewer's or a file's stream has yet to hear of */
 	struct stream_window window; /* of its terminal; 0: unknown */
 	uint64_t write_started_ms;   /* of borrowed memory, or the wait for its turn */
 	struct abandoned *abandoned; /* where the borrowed memory stands, if not in the ring */
@@ -144,11 +146,20 @@ void device_free_lingering(struct device *device);
 /* Adds a reader that starts at `offset`. -ENOMEM, or 0. */
 int device_peer_new(struct device *device, struct stream *stream, const struct peer_info *info,
 	uint64_t offset, struct peer **ret);
+/* A peer that has just come begins to type and to read. */
+void device_welcome(struct peer *peer);
+
+/* device_viewer.c: tells a viewer of untold_gap, if its stream can take that now */
+void device_tell_gap(struct peer *peer);
 
 /* device_log.c: the raw log is one more peer, closed with them; it counts as one close */
 int device_log_open(struct device *device, struct error *err);
 void device_log_gap(struct device *device, const struct peer *peer, uint64_t missed);
 /* A write of the log ended, well or not: where it stands now. */
-void device_log_written(struct device *device, const struct peer *peer, int failure);
+void device_log_written(struct device *device, const struct peer *peer);
+/* A line for its index, if there is one: "connect" and a name. */
+void device_log_event(struct device *device, const char *kind, const char *name);
+/* Its peer is freed; the log itself closes in its own time. */
+void device_log_left(struct device *device);
 
 #endif

@@ -1,39 +1,34 @@
 /*
  * <log file= append=>: the raw log of a device, of any type, written from the history and so
- * complete whatever the peers do. It is a peer that only reads; its stream is a file.
+ * complete whatever the peers do. It is a peer that only reads; its stream is a log.
+ *
+ * Where it goes on after a kill stands in the device's slot and in the file's size: the writer
+ * tells of each new or cut file before anything is in it (log_writer.h).
  */
 #include "device/device_internal.h"
 
-#include "backend/log_file.h"
-#include "device/log_index.h"
-#include "stream/file_stream.h"
-#include "util/fd.h"
+#include "backend/log_stream.h"
+#include "model/device_equal.h"
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 struct device_log {
-	struct file_stream stream;
+	struct log_stream stream;
 	struct device *device;
-	struct log_index *index;
+	struct peer *peer; /* NULL before it is one, and once it is none */
 };
 
-static void on_index_closed(void *user)
+static void on_stream_closed(struct stream *stream)
 {
-	struct device_log *log = user;
+	struct log_stream *log_stream = container_of(stream, struct log_stream, base);
+	struct device_log *log = container_of(log_stream, struct device_log, stream);
 	struct device *device = log->device;
 	device->log = NULL;
 	free(log);
 	device_closed_one(device);
-}
-
-static void on_stream_closed(struct stream *stream)
-{
-	struct file_stream *file = container_of(stream, struct file_stream, base);
-	struct device_log *log = container_of(file, struct device_log, stream);
-	log_index_close(log->index, on_index_closed, log);
 }
 
 /* Notes that the file, `size` bytes long, has everything before `offset`. */
@@ -46,10 +41,18 @@ static void note_position(struct device *device, uint64_t offset, uint64_t size)
 	slot->log_base = offset - size;
 }
 
+/* An earlier device's history goes on, and so does its log, unless that was another file. */
+static bool continues(const struct device *device)
+{
+	const struct device_params *params = &device->params;
+	return params->slot_found &&
+	       (params->before == NULL || device_log_equals(params->before, params->config));
+}
+
 /*
  * Where the log goes on: after a crash its size tells, for a write may have ended unseen; else it
  * begins with what is to come. A file that is shorter than it was seen to be has been cut since
- * (copytruncate), and its size tells nothing.
+ * (copytruncate), or was begun anew, and its size tells nothing.
  */
 static uint64_t first_offset(const struct device *device, uint64_t size)
 {
@@ -57,56 +60,58 @@ static uint64_t first_offset(const struct device *device, uint64_t size)
 	uint64_t offset = slot->log_base + size;
 	if (slot->log_at != 0 && size < slot->log_at - slot->log_base)
 		offset = slot->log_at;
-	if (!device->params.slot_found || offset > device->history.head)
+	if (!continues(device) || offset > device->history.head)
 		return device->history.head;
 	return offset;
 }
 
-static int add_reader(struct device *device, struct device_log *log, uint64_t size)
+/* ---- what the writer tells ------------------------------------------------------------------- */
+
+static void on_moved(void *user, uint64_t size)
+{
+	struct device_log *log = user;
+	if (log->peer != NULL)
+		note_position(log->device, log->peer->reader.offset, size);
+}
+
+static uint64_t on_history(void *user)
+{
+	struct device_log *log = user;
+	return log->peer != NULL ? log->peer->reader.offset : log->device->history.head;
+}
+
+static void on_trouble(void *user, int code, const char *clause)
+{
+	struct device_log *log = user;
+	device_note_error(log->device, log->device->params.config->log.file, clause);
+}
+
+static const struct log_writer_owner writer_owner = {
+	.moved = on_moved,
+	.history = on_history,
+	.trouble = on_trouble,
+};
+
+/* ---- what the device tells ------------------------------------------------------------------- */
+
+static int add_reader(struct device *device, struct device_log *log)
 {
 	struct peer_info info = {
 		.kind = PEER_FILE,
 		.name = device->params.config->log.file,
 		.no_input = true,
 	};
-	struct peer *peer;
+	uint64_t size = log_writer_size(log->stream.writer);
 	int code = device_peer_new(
-		device, &log->stream.base, &info, first_offset(device, size), &peer);
+		device, &log->stream.base, &info, first_offset(device, size), &log->peer);
 	if (code < 0)
 		return code;
-	peer->is_log = true;
-	note_position(device, peer->reader.offset, size);
-	if (peer->reader.dropped != 0)
-		log_index_gap(log->index, size, peer->reader.offset, peer->reader.dropped);
+	struct reader *reader = &log->peer->reader;
+	log->peer->is_log = true;
+	note_position(device, reader->offset, size);
+	if (reader->dropped != 0)
+		log_writer_gap(log->stream.writer, size, reader->offset, reader->dropped);
 	return 0;
-}
-
-/* The log on an open file; takes over fd whatever happens. */
-static int start(struct device *device, int fd, struct device_log **ret)
-{
-	struct stat st;
-	struct device_log *log = calloc(1, sizeof(*log));
-	if (log == NULL || fstat(fd, &st) < 0) {
-		free(log);
-		fd_close(fd);
-		return -ENOMEM;
-	}
-	log->device = device;
-	log->index = log_index_new(device->params.loop, device->params.config->log.file);
-	int code = log->index == NULL ? -ENOMEM
-				      : file_stream_init(&log->stream, device->params.loop, fd,
-						on_stream_closed);
-	if (code < 0) {
-		fd_close(fd);
-		log_index_free(log->index);
-		free(log);
-		return code;
-	}
-	*ret = log;
-	code = add_reader(device, log, (uint64_t)st.st_size);
-	if (code < 0)
-		stream_close(&log->stream.base);
-	return code;
 }
 
 int device_log_open(struct device *device, struct error *err)
@@ -114,16 +119,33 @@ int device_log_open(struct device *device, struct error *err)
 	const struct log_config *config = &device->params.config->log;
 	if (config->file == NULL)
 		return 0;
-	/* A process that continues another's device continues its log, too. */
-	bool append = config->append == TRISTATE_YES || device->params.slot_found;
-	int fd;
-	int code = log_file_open(config->file, append, &fd, err);
-	if (code < 0)
+	struct device_log *log = calloc(1, sizeof(*log));
+	if (log == NULL)
+		return error_set(err, -ENOMEM, "out of memory");
+	log->device = device;
+	const struct log_writer_params params = {
+		.loop = device->params.loop,
+		.path = config->file,
+		.limits = log_limits_of(&device->params.config->extensions),
+		/* A process that continues another's device continues its log, too. */
+		.append = config->append == TRISTATE_YES || continues(device),
+		.epoch = device->params.slot->epoch,
+		.share = device->params.log_share,
+		.owner = &writer_owner,
+		.user = log,
+	};
+	int code = log_stream_init(&log->stream, &params, on_stream_closed, err);
+	if (code < 0) {
+		free(log);
 		return code;
-	code = start(device, fd, &device->log);
-	if (code < 0)
+	}
+	device->log = log;
+	code = add_reader(device, log);
+	if (code < 0) {
+		stream_close(&log->stream.base);
 		return error_set(
 			err, code, "cannot write the log %s: %s", config->file, error_text(code));
+	}
 	return 0;
 }
 
@@ -132,15 +154,46 @@ void device_log_gap(struct device *device, const struct peer *peer, uint64_t mis
 	struct state_slot *slot = device->params.slot;
 	uint64_t log_offset = peer->reader.offset - missed - slot->log_base;
 	note_position(device, peer->reader.offset, log_offset);
-	log_index_gap(device->log->index, log_offset, peer->reader.offset, missed);
+	log_writer_gap(device->log->stream.writer, log_offset, peer->reader.offset, missed);
 }
 
-void device_log_written(struct device *device, const struct peer *peer, int failure)
+void device_log_written(struct device *device, const struct peer *peer)
 {
-	int64_t size = device->log->stream.size;
-	if (size >= 0)
-		note_position(device, peer->reader.offset, (uint64_t)size);
-	/* Its disk has space again: the index may take what it could not before. */
-	if (failure == 0)
-		log_index_flush(device->log->index);
+	note_position(device, peer->reader.offset, log_writer_size(device->log->stream.writer));
+}
+
+void device_log_event(struct device *device, const char *kind, const char *name)
+{
+	if (device->log != NULL && device->log->peer != NULL)
+		log_writer_event(device->log->stream.writer, device->history.head, kind, name);
+}
+
+void device_log_left(struct device *device)
+{
+	device->log->peer = NULL;
+}
+
+/* ---- from outside ---------------------------------------------------------------------------- */
+
+void device_reopen_logs(struct device *device)
+{
+	if (device->log != NULL && device->log->peer != NULL)
+		log_writer_reopen(device->log->stream.writer);
+	if (device->backend != NULL)
+		device->backend->ops->reopen(device->backend);
+}
+
+bool device_log_status(const struct device *device, struct device_log_status *ret)
+{
+	if (device->log == NULL || device->log->peer == NULL)
+		return false;
+	struct log_status status;
+	log_writer_status(device->log->stream.writer, &status);
+	*ret = (struct device_log_status){
+		.path = device->params.config->log.file,
+		.bytes = status.bytes,
+		.files = status.files,
+		.failing = status.failing || device->log->peer->reader.failing,
+	};
+	return true;
 }

@@ -4,6 +4,8 @@
  */
 #include "device/device_internal.h"
 
+#include "backend/log_file.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,30 +41,15 @@ static void moved_on(struct device *device)
 		device_close_step(device);
 }
 
-/*
- * A viewer is told of what it has missed before the next byte, and all at once where one gap
- * follows another. A stream that cannot carry it has nobody who counts offsets.
- */
-static void tell_gap(struct peer *peer)
-{
-	struct reader *reader = &peer->reader;
-	const struct stream_signal gap = {.type = STREAM_SIGNAL_GAP, .u.gap = peer->untold_gap};
-	if (peer->untold_gap == 0 || reader->ended || reader->waiting || reader->borrowed != 0)
-		return;
-	reader->waiting = stream_signal(peer->stream, &gap) == -EAGAIN;
-	if (!reader->waiting)
-		peer->untold_gap = 0;
-}
-
 /* Bytes that this peer will never get. */
 static void note_missed(struct peer *peer, uint64_t missed)
 {
 	if (missed != 0 && peer->is_log)
 		device_log_gap(peer->device, peer, missed);
-	if (peer->kind != PEER_VIEWER)
+	if (peer->is_log || (peer->kind != PEER_VIEWER && peer->kind != PEER_FILE))
 		return;
 	peer->untold_gap += missed;
-	tell_gap(peer);
+	device_tell_gap(peer);
 }
 
 static void pump(struct peer *peer)
@@ -201,6 +188,18 @@ static void on_writable(void *consumer)
 	moved_on(device);
 }
 
+/* What is always there, a file or the void, is no event. */
+static void log_event(const struct peer *peer, const char *kind)
+{
+	if (!peer->no_input || peer->kind == PEER_VIEWER)
+		device_log_event(peer->device, kind, peer->name);
+}
+
+static const char *failure_text(const struct peer *peer, int failure)
+{
+	return peer->kind == PEER_FILE ? log_file_trouble(failure) : error_text(failure);
+}
+
 static void on_written(void *consumer, size_t done, int failure)
 {
 	struct peer *peer = consumer;
@@ -209,10 +208,10 @@ static void on_written(void *consumer, size_t done, int failure)
 	reader_written(reader, done);
 	give_back_abandoned(peer);
 	if (peer->is_log)
-		device_log_written(device, peer, failure);
+		device_log_written(device, peer);
 	if (failure != 0) {
 		if (!reader->failing)
-			device_note_error(device, peer->name, error_text(failure));
+			device_note_error(device, peer->name, failure_text(peer, failure));
 		reader->failing = true;
 		loop_timer_start(&device->retry_timer, POLICY_FILE_RETRY_MS);
 	} else {
@@ -242,6 +241,7 @@ static void on_gone(void *consumer, int reason, uint64_t unsent)
 		if (reached > device->delivered_settled)
 			device->delivered_settled = reached;
 	}
+	log_event(peer, "disconnect");
 	stream_close(peer->stream);
 	device_peer_free(peer);
 	device_attend_guest(device);
@@ -324,6 +324,8 @@ static void init_reader(struct device *device, struct peer *peer, uint64_t offse
 		peer->reader.offset = device->history.oldest;
 		peer->reader.dropped = missed;
 		peer->reader.gaps = 1;
+		if (peer->kind == PEER_FILE)
+			peer->untold_gap = missed;
 	}
 }
 
@@ -353,11 +355,11 @@ void device_peer_free(struct peer *peer)
 	free(peer);
 }
 
-/* A peer that has just come begins to type and to read. */
-static void welcome(struct peer *peer)
+void device_welcome(struct peer *peer)
 {
 	struct device *device = peer->device;
 	device->connects++;
+	log_event(peer, "connect");
 	if (!peer->no_input)
 		stream_read_start(peer->stream);
 	/* Where nothing is said, it says nothing. */
@@ -377,30 +379,7 @@ void device_add_peer(struct device *device, struct stream *stream, const struct 
 		device_peer_new(device, stream, info, start_offset(device, info), &peer) < 0)
 		stream_close(stream);
 	else
-		welcome(peer);
-}
-
-/* Bytes that are not here any more when it begins are nobody's loss: it never asked for them. */
-static uint64_t clamp_offset(const struct history *history, uint64_t offset)
-{
-	if (offset < history->oldest)
-		return history->oldest;
-	return offset < history->head ? offset : history->head;
-}
-
-void device_add_viewer(struct device *device, struct stream *stream, const struct peer_info *info,
-	uint64_t offset, bool lossless)
-{
-	struct peer *peer;
-	offset = clamp_offset(&device->history, offset);
-	if (device->closing != CLOSE_NOT ||
-		device_peer_new(device, stream, info, offset, &peer) < 0) {
-		stream_close(stream);
-		return;
-	}
-	if (lossless)
-		peer->reader.policy = READER_BLOCK;
-	welcome(peer);
+		device_welcome(peer);
 }
 
 static void on_backend_peer(void *user, struct stream *stream, const struct peer_info *info)
@@ -454,8 +433,12 @@ void device_count_unread(struct device *device)
 
 void device_close_peers(struct device *device)
 {
+	list_for_each(link, &device->peers)
+		log_event(container_of(link, struct peer, link), "disconnect");
 	list_for_each_safe(link, &device->peers) {
 		struct peer *peer = container_of(link, struct peer, link);
+		if (peer->is_log)
+			device_log_left(device);
 		stream_close(peer->stream);
 		if (peer->abandoned == NULL) {
 			device_peer_free(peer);

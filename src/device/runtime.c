@@ -8,8 +8,10 @@
  */
 #include "device/runtime.h"
 
+#include "util/dir.h"
 #include "util/fd.h"
 #include "util/hash.h"
+#include "util/lock_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -20,7 +22,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -116,30 +117,6 @@ int runtime_path(const struct runtime *runtime, const char *leaf, char *ret, siz
 
 /* ---- making --------------------------------------------------------------------------------- */
 
-/* mkdir -p. *ret_made: the last directory is ours (unchanged when it was there). */
-static int make_dirs(const char *path, mode_t mode, bool *ret_made)
-{
-	char part[RUNTIME_PATH_SIZE];
-	if (format_path(part, sizeof part, "%s", path) < 0)
-		return -ENAMETOOLONG;
-	for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdir(part, 0755) < 0 && errno != EEXIST)
-			return -errno;
-		*slash = '/';
-	}
-	if (mkdir(part, mode) == 0) {
-		*ret_made = true;
-		return 0;
-	}
-	struct stat st;
-	if (errno != EEXIST)
-		return -errno;
-	if (stat(part, &st) < 0)
-		return -errno;
-	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
-}
-
 /* RUNTIME/NAME is ours alone: what stands there must be a directory of this user. */
 static int make_own_dir(const char *path, bool *ret_made, struct error *err)
 {
@@ -162,15 +139,14 @@ static int make_own_dir(const char *path, bool *ret_made, struct error *err)
 	return code == -EEXIST ? 0 : code;
 }
 
-static int refuse_busy(const struct runtime *runtime, int fd, struct error *err)
+static int refuse_busy(const struct runtime *runtime, pid_t holder, struct error *err)
 {
-	char pid[24];
-	ssize_t n = pread(fd, pid, sizeof pid - 1, 0);
-	pid[n > 0 ? n : 0] = '\0';
-	pid[strspn(pid, "0123456789")] = '\0';
+	char pid[24] = "?";
+	if (holder != 0)
+		snprintf(pid, sizeof pid, "%d", (int)holder);
 	return error_set(err, -EBUSY,
 		"the domain %s is being served by process %s already (%s/%s); end that first",
-		runtime->name, pid[0] != '\0' ? pid : "?", runtime->dir, LOCK_LEAF);
+		runtime->name, pid, runtime->dir, LOCK_LEAF);
 }
 
 /* 0 with the lock, -ENOENT when the directory vanished meanwhile, or a failure with a sentence. */
@@ -181,31 +157,13 @@ static int take_lock(struct runtime *runtime, struct error *err)
 		return error_set(err, -ENAMETOOLONG,
 			"the runtime directory %s has too long a name; give a shorter one",
 			runtime->dir);
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-	int code = fd < 0 ? -errno : 0;
-	if (code == -ENOENT)
+	pid_t holder = 0;
+	int code = lock_file_take(path, &runtime->lock_fd, &holder);
+	if (code == 0 || code == -ENOENT)
 		return code;
-	if (code == 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
-		code = -errno;
 	if (code == -EWOULDBLOCK)
-		code = refuse_busy(runtime, fd, err);
-	else if (code < 0)
-		error_set(err, code, "cannot lock %s: %s", path, error_text(code));
-
-	/* The file may have been removed by its last holder after it was opened here. */
-	struct stat locked, named;
-	if (code == 0 && (fstat(fd, &locked) < 0 || stat(path, &named) < 0 ||
-				 locked.st_ino != named.st_ino || locked.st_dev != named.st_dev))
-		code = -ENOENT;
-	if (code < 0) {
-		fd_close(fd);
-		return code;
-	}
-	/* The pid is for people; the lock holds without it, so a full disk is no failure. */
-	if (ftruncate(fd, 0) == 0)
-		dprintf(fd, "%d\n", (int)getpid());
-	runtime->lock_fd = fd;
-	return 0;
+		return refuse_busy(runtime, holder, err);
+	return error_set(err, code, "cannot lock %s: %s", path, error_text(code));
 }
 
 static void remove_made_dirs(const struct runtime *runtime)
@@ -222,7 +180,7 @@ static int lock_domain(struct runtime *runtime, struct error *err)
 {
 	int code = -ENOENT;
 	for (int i = 0; i < OPEN_ATTEMPTS && code == -ENOENT; i++) {
-		code = make_dirs(runtime->base, 0755, &runtime->made_base);
+		code = dir_make(runtime->base, 0755, &runtime->made_base);
 		if (code < 0)
 			return error_set(err, code, "cannot make the runtime directory %s: %s",
 				runtime->base, error_text(code));
@@ -278,7 +236,7 @@ int runtime_open(struct runtime *runtime, const char *domain_name, const char *r
 		remove_made_dirs(runtime);
 		return code;
 	}
-	code = make_dirs(runtime->log_dir, 0755, &runtime->made_log_dir);
+	code = dir_make(runtime->log_dir, 0755, &runtime->made_log_dir);
 	if (code < 0) {
 		error_set(err, code, "cannot make the log directory %s: %s", runtime->log_dir,
 			error_text(code));

@@ -28,16 +28,22 @@ _Static_assert(sizeof(struct state_header) == sizeof(struct state_slot), "one sl
 
 static const char magic[16] = "chardev state\n";
 
+static size_t size_of(size_t slot_count)
+{
+	return (slot_count + 1) * sizeof(struct state_slot);
+}
+
 static int map_state(struct state *state, int fd, size_t slot_count)
 {
-	size_t bytes = (slot_count + 1) * sizeof(struct state_slot);
-	if (ftruncate(fd, (off_t)bytes) != 0)
+	size_t bytes = size_of(slot_count > STATE_MAX_SLOTS ? slot_count : STATE_MAX_SLOTS);
+	if (ftruncate(fd, (off_t)size_of(slot_count)) != 0)
 		return -errno;
 	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (memory == MAP_FAILED)
 		return -errno;
 	state->memory = memory;
 	state->bytes = bytes;
+	state->fd = fd;
 	state->slots = (struct state_slot *)memory + 1;
 	state->slot_count = slot_count;
 	return 0;
@@ -95,10 +101,11 @@ int state_open(struct state *state, const char *path, size_t slot_count, struct 
 		return fd;
 	struct state opened = {0};
 	int code = map_state(&opened, fd, slot_count);
-	fd_close(fd);
-	if (code < 0)
+	if (code < 0) {
+		fd_close(fd);
 		return error_set(err, code, "cannot map the state file %s: %s",
 			path != NULL ? path : "(anonymous)", error_text(code));
+	}
 	struct state_header *header = opened.memory;
 	memcpy(header->magic, magic, sizeof(magic));
 	header->version = STATE_VERSION;
@@ -109,8 +116,10 @@ int state_open(struct state *state, const char *path, size_t slot_count, struct 
 
 void state_close(struct state *state)
 {
-	if (state->memory != NULL)
-		munmap(state->memory, state->bytes);
+	if (state->memory == NULL)
+		return;
+	munmap(state->memory, state->bytes);
+	fd_close(state->fd);
 	*state = (struct state){0};
 }
 
@@ -123,6 +132,27 @@ static void slot_name(const char *alias, char ret[STATE_ALIAS_SIZE])
 		return;
 	}
 	snprintf(ret, STATE_ALIAS_SIZE, "%.30s-%016" PRIx64, alias, hash_text(HASH_INIT, alias));
+}
+
+int state_make_room(struct state *state, size_t count, struct error *err)
+{
+	struct state_header *header = state->memory;
+	size_t used = 0;
+	for (size_t i = 0; i < state->slot_count; i++)
+		used += state->slots[i].alias[0] != '\0';
+	if (used + count <= state->slot_count)
+		return 0;
+	if (used + count > STATE_MAX_SLOTS)
+		return error_set(err, -ENOSPC,
+			"the state file has room for %d devices, those that leave included; make "
+			"the change in two steps, or stop the domain first",
+			STATE_MAX_SLOTS);
+	if (ftruncate(state->fd, (off_t)size_of(used + count)) < 0)
+		return error_set(
+			err, -errno, "cannot enlarge the state file: %s", error_text(errno));
+	state->slot_count = used + count;
+	header->slot_count = (uint32_t)state->slot_count;
+	return 0;
 }
 
 bool state_is_continued(const struct state *state)

@@ -19,7 +19,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { STATE_VERSION = 1, STATE_ALIAS_SIZE = 48 };
+enum {
+	STATE_VERSION = 1,
+	STATE_ALIAS_SIZE = 48,
+	STATE_MAX_SLOTS = 2 * 16384, /* as far as a file grows: a domain has half as many devices */
+};
 
 struct state_slot {
 	char alias[STATE_ALIAS_SIZE]; /* "" : free; a longer alias is stored as prefix and hash */
@@ -39,7 +43,8 @@ _Static_assert(sizeof(struct state_slot) == 128, "the state file's format is 128
 
 struct state {
 	void *memory;
-	size_t bytes;
+	size_t bytes; /* mapped: as far as it may grow, so that no slot ever moves */
+	int fd;
 	struct state_slot *slots;
 	size_t slot_count;
 };
@@ -47,6 +52,9 @@ struct state {
 /* `path` NULL: anonymous. An existing file of this version is taken over, another is refused. */
 int state_open(struct state *state, const char *path, size_t slot_count, struct error *err);
 void state_close(struct state *state);
+
+/* Makes sure that `count` slots are free; those in use stay where they are. */
+int state_make_room(struct state *state, size_t count, struct error *err);
 
 /* Whether an earlier process left any device's slot. */
 bool state_is_continued(const struct state *state);

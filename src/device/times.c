@@ -63,15 +63,16 @@ void times_note(struct times *times, uint64_t offset, int64_t now_ms)
 		times->known_from_ms = now_ms;
 		return;
 	}
+	struct times_piece *pieces = times->pieces;
 	set_back(times, now_ms);
-	struct times_piece *last = times->count > 0 ? &times->pieces[times->count - 1] : NULL;
+	struct times_piece *last = times->count > 0 ? &pieces[times->count - 1] : NULL;
 	if (last != NULL && now_ms - last->first_ms < TIMES_PIECE_MS) {
 		last->last_ms = now_ms;
 		return;
 	}
 	if (times->count == TIMES_MAX)
 		make_room(times, now_ms);
-	times->pieces[times->count++] = (struct times_piece){offset, now_ms, now_ms};
+	pieces[times->count++] = (struct times_piece){offset, now_ms, now_ms};
 }
 
 void times_forget(struct times *times, uint64_t oldest)

@@ -113,6 +113,26 @@ void fifo_files_remove(struct fifo_files *files, const struct guest_params *para
 	remove_both(files, params->config->extensions.guest.path == NULL);
 }
 
+static void discard_one(const char *path)
+{
+	struct stat st;
+	if (lstat(path, &st) == 0 && S_ISFIFO(st.st_mode) && st.st_uid == geteuid())
+		unlink(path);
+}
+
+void fifo_files_discard(const struct guest_params *params)
+{
+	struct fifo_files files;
+	char path[GUEST_PATH_SIZE];
+	if (params->config->extensions.guest.path != NULL ||
+		guest_port_path(params, "", files.path, NULL) < 0)
+		return;
+	file_path(&files, ".in", path);
+	discard_one(path);
+	file_path(&files, ".out", path);
+	discard_one(path);
+}
+
 int fifo_files_open_out_anew(struct fifo_files *files)
 {
 	char path[GUEST_PATH_SIZE];

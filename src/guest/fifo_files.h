@@ -26,6 +26,9 @@ void fifo_files_close(struct fifo_files *files);
 /* Removes them for good; those at a path of the user's choice stay if they were there before. */
 void fifo_files_remove(struct fifo_files *files, const struct guest_params *params);
 
+/* Removes the FIFOs of ours that stand at the generated path. */
+void fifo_files_discard(const struct guest_params *params);
+
 /* PATH.out, for watching it. */
 void fifo_files_out_path(const struct fifo_files *files, char ret[GUEST_PATH_SIZE]);
 

@@ -94,6 +94,12 @@ enum guest_port_type guest_port_type_of(const struct device_config *config);
 int guest_plan(const struct device_config *config, const char *runtime_dir,
 	struct guest_description *ret, struct error *err);
 
+/*
+ * What a port that was closed with `keep` left is not wanted any more: it is removed, unless it
+ * stands at a path of the user's choice.
+ */
+void guest_discard(const struct device_config *config, const char *runtime_dir);
+
 /* ---- in process (guest/process.c): for VMMs that link the library --------------------------- */
 
 /*

@@ -1,4 +1,5 @@
 /* The guest ports by type. To add one: its file, its row here, and its name in the model. */
+#include "guest/fifo_files.h"
 #include "guest/port.h"
 
 static const struct guest_ops *const table[] = {
@@ -44,4 +45,11 @@ int guest_plan(const struct device_config *config, const char *runtime_dir,
 	}
 	*ret = plan;
 	return 0;
+}
+
+void guest_discard(const struct device_config *config, const char *runtime_dir)
+{
+	const struct guest_params params = {.config = config, .runtime_dir = runtime_dir};
+	if (guest_port_type_of(config) == GUEST_PORT_FIFO)
+		fifo_files_discard(&params);
 }

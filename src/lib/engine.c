@@ -150,7 +150,12 @@ int library_log_get(struct chardev_engine *engine, const struct domain *domain,
 		free(path);
 		return error_set(err, -ENOMEM, "out of memory");
 	}
-	int code = domain_log_new(engine->loop, path, &log->log, err);
+	const struct domain_log_params params = {
+		.loop = engine->loop,
+		.path = path,
+		.limits = domain_log_limits(domain),
+	};
+	int code = domain_log_new(&params, &log->log, err);
 	free(path);
 	if (code < 0) {
 		free(log);

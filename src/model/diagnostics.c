@@ -1,6 +1,8 @@
 /* A bounded list of errors and warnings; see diagnostics.h. */
 #include "model/diagnostics.h"
 
+#include "util/strbuf.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +43,36 @@ void diagnostics_sort(struct diagnostics *diagnostics)
 		}
 		diagnostics->entries[at] = entry;
 	}
+}
+
+static char *format_entry(const struct diagnostic *entry, const char *name)
+{
+	struct strbuf text = STRBUF_INIT;
+	if (name != NULL)
+		strbuf_add(&text, name);
+	if (entry->line > 0)
+		strbuf_addf(&text, name != NULL ? ":%u" : "line %u", entry->line);
+	if (name != NULL || entry->line > 0)
+		strbuf_add(&text, ": ");
+	if (entry->severity == SEVERITY_WARNING)
+		strbuf_add(&text, "warning: ");
+	strbuf_add(&text, entry->message);
+	return strbuf_steal(&text);
+}
+
+void diagnostics_list(const struct diagnostics *diagnostics, const char *name,
+	enum severity severity, struct strlist *ret)
+{
+	struct strbuf more = STRBUF_INIT;
+	for (size_t i = 0; i < diagnostics->count; i++)
+		if (diagnostics->entries[i].severity >= severity)
+			strlist_take(ret, format_entry(&diagnostics->entries[i], name));
+	size_t found = diagnostics->errors + diagnostics->warnings;
+	if (found <= diagnostics->count)
+		return;
+	strbuf_addf(&more, "%s%s%zu more errors and warnings are not shown",
+		name != NULL ? name : "", name != NULL ? ": " : "", found - diagnostics->count);
+	strlist_take(ret, strbuf_steal(&more));
 }
 
 void diagnostics_fini(struct diagnostics *diagnostics)

@@ -5,6 +5,8 @@
 #ifndef CHARDEV_MODEL_DIAGNOSTICS_H
 #define CHARDEV_MODEL_DIAGNOSTICS_H
 
+#include "util/strlist.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -30,6 +32,12 @@ struct diagnostics {
 void diagnostics_add(struct diagnostics *diagnostics, enum severity severity, unsigned line,
 	const char *format, ...) __attribute__((format(printf, 4, 5)));
 void diagnostics_sort(struct diagnostics *diagnostics);
+/*
+ * Adds each entry of at least that severity as a line: "NAME:LINE: sentence", or "line LINE:
+ * sentence" when there is no name; and, if some were not kept, how many.
+ */
+void diagnostics_list(const struct diagnostics *diagnostics, const char *name,
+	enum severity severity, struct strlist *ret);
 void diagnostics_fini(struct diagnostics *diagnostics);
 
 #endif

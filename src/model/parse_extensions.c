@@ -12,6 +12,7 @@
 #include "model/names.h"
 #include "model/parse.h"
 #include "model/xml.h"
+#include "util/size.h"
 
 enum value_kind { VALUE_WORD, VALUE_TEXT, VALUE_SIZE, VALUE_DURATION, VALUE_NUMBER, VALUE_OCTAL };
 
@@ -102,34 +103,6 @@ static const struct element elements[] = {
 
 enum { ELEMENT_COUNT = sizeof(elements) / sizeof(elements[0]) };
 
-/* "64KiB", "2MB", "4096": a number of bytes. */
-static bool read_size(const char *text, uint64_t *ret)
-{
-	static const struct {
-		const char *suffix;
-		uint64_t factor;
-	} units[] = {
-		{"", 1},
-		{"B", 1},
-		{"KiB", UINT64_C(1) << 10},
-		{"MiB", UINT64_C(1) << 20},
-		{"GiB", UINT64_C(1) << 30},
-		{"kB", 1000},
-		{"KB", 1000},
-		{"MB", 1000 * 1000},
-		{"GB", 1000 * 1000 * 1000},
-	};
-	char *end;
-	if (!isdigit((unsigned char)*text))
-		return false;
-	errno = 0;
-	unsigned long long number = strtoull(text, &end, 10);
-	for (size_t i = 0; errno == 0 && i < sizeof(units) / sizeof(units[0]); i++)
-		if (strcmp(end, units[i].suffix) == 0)
-			return !__builtin_mul_overflow(number, units[i].factor, ret);
-	return false;
-}
-
 /* "1s", "500ms", "2min", "0": milliseconds. */
 static bool read_duration(const char *text, uint64_t *ret)
 {
@@ -186,7 +159,7 @@ static void parse_quantity(struct parsing *parsing, const xmlNode *element,
 		[VALUE_OCTAL] = "permission bits in octal such as 0660",
 	};
 	uint64_t value = 0;
-	bool good = attribute->kind == VALUE_SIZE ? read_size(text, &value)
+	bool good = attribute->kind == VALUE_SIZE ? size_parse(text, &value)
 		    : attribute->kind == VALUE_DURATION
 			    ? read_duration(text, &value)
 			    : read_number(text, attribute->kind == VALUE_OCTAL ? 8 : 10, &value);

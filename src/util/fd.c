@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -44,6 +45,37 @@ int fd_write_all(int fd, const void *bytes, size_t n)
 		}
 	}
 	return 0;
+}
+
+int fd_read_all(int fd, size_t limit, char **ret, size_t *ret_n)
+{
+	size_t capacity = 64 * 1024;
+	size_t n = 0;
+	char *text = malloc(capacity);
+	while (text != NULL) {
+		ssize_t got = read(fd, text + n, capacity - n);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0) {
+			int r = -errno;
+			free(text);
+			return r;
+		}
+		n += (size_t)got;
+		if (got == 0 || n > limit) {
+			*ret = text;
+			*ret_n = n;
+			return 0;
+		}
+		if (n < capacity)
+			continue;
+		capacity = capacity * 2 < limit ? capacity * 2 : limit + 1;
+		char *larger = realloc(text, capacity);
+		if (larger == NULL)
+			free(text);
+		text = larger;
+	}
+	return -ENOMEM;
 }
 
 ssize_t fd_writev_nosigpipe(int fd, const struct iovec *iov, int count)

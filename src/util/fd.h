@@ -23,6 +23,12 @@ int fd_set_nonblocking(int fd);
 int fd_write_all(int fd, const void *bytes, size_t n);
 
 /*
+ * Reads to the end, at most `limit` bytes and one more, by which the caller tells that there were
+ * too many. 0 and a text that the caller frees, or a negative errno. Waits as fd_write_all() does.
+ */
+int fd_read_all(int fd, size_t limit, char **ret, size_t *ret_n);
+
+/*
  * writev(2) that raises no SIGPIPE in this thread and leaves the process's disposition alone.
  * The number of bytes or a negative errno (-EPIPE when nobody reads).
  */

@@ -182,6 +182,16 @@ int qemu_arguments_make(
 	return ret->args.failed ? error_set(err, -ENOMEM, "out of memory") : 0;
 }
 
+void qemu_chardev_id(const struct device_config *config, char ret[QEMU_ID_SIZE])
+{
+	struct qemu_params params = {0};
+	struct qemu_arguments arguments = {0};
+	struct qemu_build build = {.params = &params, .ret = &arguments};
+	ret[0] = '\0';
+	if (qemu_reason_against(config) == NULL)
+		qemu_make_id(&build, "char", config->alias, ret);
+}
+
 void qemu_arguments_fini(struct qemu_arguments *arguments)
 {
 	strlist_fini(&arguments->args);

@@ -38,6 +38,13 @@ int qemu_arguments_make(
 	const struct qemu_params *params, struct qemu_arguments *ret, struct error *err);
 void qemu_arguments_fini(struct qemu_arguments *arguments);
 
+/*
+ * The id of a device's chardev where the person's arguments have not taken it; "" for a device that
+ * QEMU does not have.
+ */
+enum { QEMU_ID_SIZE = 128 };
+void qemu_chardev_id(const struct device_config *config, char ret[QEMU_ID_SIZE]);
+
 /* Whether a program's path is one of QEMU's system emulators. */
 bool qemu_is_program(const char *path);
 

@@ -5,8 +5,6 @@
 #include "util/strbuf.h"
 #include "vmm/qemu.h"
 
-enum { QEMU_ID_SIZE = 128 };
-
 struct qemu_build {
 	const struct qemu_params *params;
 	struct qemu_arguments *ret;

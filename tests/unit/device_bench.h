@@ -226,7 +226,7 @@ static inline void guest_attend(struct guest_port *port, bool peers)
 
 static const struct guest_ops guest_ops = {guest_open, guest_close, guest_describe, guest_attend};
 
-/* These two stand in for the registries, which the archive then leaves out. */
+/* These stand in for the registries, which the archive then leaves out. */
 const struct guest_ops *guest_ops_for(enum guest_port_type type)
 {
 	bench->guest.ops = &guest_ops;
@@ -236,6 +236,10 @@ const struct guest_ops *guest_ops_for(enum guest_port_type type)
 enum guest_port_type guest_port_type_of(const struct device_config *config)
 {
 	return GUEST_PORT_PROCESS;
+}
+
+void guest_discard(const struct device_config *config, const char *runtime_dir)
+{
 }
 
 static inline int backend_open(
@@ -265,7 +269,12 @@ static inline void backend_describe(const struct backend *backend, struct backen
 	*ret = (struct backend_description){.where = "here"};
 }
 
-static const struct backend_ops backend_ops = {backend_open, backend_close, backend_describe};
+static inline void backend_reopen(struct backend *backend)
+{
+}
+
+static const struct backend_ops backend_ops = {
+	backend_open, backend_close, backend_describe, backend_reopen};
 
 const struct backend_ops *backend_ops_for(enum source_type type)
 {
@@ -313,6 +322,7 @@ static inline int setup(void **state)
 	bench->config.alias_of_serial = -1;
 	bench->config.source.type = SOURCE_UNIX;
 	bench->config.extensions.overflow.patience_ms = -1;
+	bench->config.extensions.log.max_backups = -1;
 	bench->config.extensions.history.size = RING;
 	bench->config.extensions.history.size_set = true;
 	return 0;

@@ -12,23 +12,38 @@
 #ifndef CHARDEV_TEST_FAIL_H
 #define CHARDEV_TEST_FAIL_H
 
+#include <stddef.h>
+
+/* Instead of an errno: the process is killed (SIGKILL), or the call waits for fail_release(). */
+enum { FAIL_BY_KILL = -1, FAIL_BY_WAITING = -2 };
+
 enum fail_call {
 	FAIL_ACCEPT4,
 	FAIL_BIND,
 	FAIL_CALLOC,
 	FAIL_CONNECT,
 	FAIL_EPOLL_CREATE1,
+	FAIL_FSYNC,
+	FAIL_FDATASYNC,
+	FAIL_FSTAT,
+	FAIL_FSTATAT,
+	FAIL_FTRUNCATE,
+	FAIL_FUTIMENS,
 	FAIL_INOTIFY_ADD_WATCH,
 	FAIL_INOTIFY_INIT1,
 	FAIL_LISTEN,
 	FAIL_MALLOC,
+	FAIL_OPENAT,
+	FAIL_PREAD,
 	FAIL_PTHREAD_COND_CLOCKWAIT,
 	FAIL_PTHREAD_CREATE,
 	FAIL_READ,
 	FAIL_READV,
+	FAIL_RENAMEAT,
 	FAIL_SENDMSG,
 	FAIL_SOCKET,
 	FAIL_TIMERFD_CREATE,
+	FAIL_UNLINKAT,
 	FAIL_WRITE,
 	FAIL_WRITEV,
 	FAIL_CALL_COUNT
@@ -38,7 +53,11 @@ enum fail_call {
 void fail_nth(enum fail_call call, int n, int error);
 /* Likewise, and every call from the N-th on, until fail_reset(). */
 void fail_from(enum fail_call call, int n, int error);
+/* Those that wait go on, and succeed. */
+void fail_release(void);
 int fail_count(enum fail_call call);
+/* Each sendmsg() sends at most so many bytes, until fail_reset(); 0: no limit. */
+void fail_limit_sends(size_t max);
 /* Nothing fails; counts are 0. */
 void fail_reset(void);
 

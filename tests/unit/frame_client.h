@@ -28,6 +28,7 @@ struct frame_client {
 	bool has_data;
 	uint64_t first, next; /* offsets: of the first byte, after the last one */
 	uint64_t bytes, gaps, missed;
+	uint64_t end; /* the offset of the last NOTICE that has one: the end's */
 	/* Other frames as lines: "B 12", "N {...}", "M 7 {...}". The last ones that fit. */
 	char log[CLIENT_LOG_SIZE];
 	size_t log_size;
@@ -57,6 +58,8 @@ static inline void client_on_frame(void *user, const struct frame *frame, const 
 {
 	struct frame_client *client = user;
 	char offset[32] = "";
+	if (frame->type == FRAME_NOTICE && frame->offset != 0)
+		client->end = frame->offset;
 	if (frame->type != FRAME_NOTICE)
 		snprintf(offset, sizeof(offset), "%llu ", (unsigned long long)frame->offset);
 	if (client->log_size + frame->length + 40 > sizeof(client->log))

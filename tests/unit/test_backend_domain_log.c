@@ -32,6 +32,9 @@ static int remove_dir(void **state)
 
 static int remove_log(void **state)
 {
+	char index[80];
+	snprintf(index, sizeof(index), "%s.idx", log_path);
+	unlink(index);
 	unlink(log_path);
 	return 0;
 }
@@ -62,15 +65,28 @@ static void on_stream_closed(struct stream *stream)
 	domain_log_stream_free(stream);
 }
 
+static void on_trouble(void *user, int code, const char *clause)
+{
+	fail_msg("%s", clause);
+}
+
+static const struct domain_log_owner owner = {.trouble = on_trouble};
+
+static void new_log(struct fake_device *device, const char *path, struct domain_log **ret)
+{
+	const struct domain_log_params params = {.loop = device->loop, .path = path};
+	assert_int_equal(domain_log_new(&params, ret, NULL), 0);
+}
+
 static void begin(struct domain_fixture *d, int count)
 {
 	struct error err = {0};
 	d->closed = 0;
 	fake_init(&d->device, DEVICE_CONSOLE, SOURCE_STDIO);
-	assert_int_equal(domain_log_new(d->device.loop, log_path, &d->log, &err), 0);
+	new_log(&d->device, log_path, &d->log);
 	for (int i = 0; i < count; i++) {
 		struct stream *stream;
-		if (domain_log_stream_new(d->log, d, on_stream_closed, &stream, &err) != 0)
+		if (domain_log_stream_new(d->log, &owner, d, on_stream_closed, &stream, &err) != 0)
 			fail_msg("%s", err.message);
 		fake_adopt(&d->device, stream);
 	}
@@ -178,7 +194,8 @@ static void a_line_that_was_there_is_ended_for_a_new_stream(void **state)
 	struct stream *stream;
 	begin(&d, 1);
 	put(&d.device.peers[0], "half");
-	assert_int_equal(domain_log_stream_new(d.log, &d, on_stream_closed, &stream, NULL), 0);
+	assert_int_equal(
+		domain_log_stream_new(d.log, &owner, &d, on_stream_closed, &stream, NULL), 0);
 	struct fake_peer *other = fake_adopt(&d.device, stream);
 	put(other, "whole\n");
 	assert_string_equal(content(), "half\nwhole\n");
@@ -324,7 +341,7 @@ static void stdio_is_an_output_only_peer(void **state)
 	fake_init(&device, DEVICE_CONSOLE, SOURCE_STDIO);
 	assert_int_equal(fake_open(&device, &err), -EINVAL);
 	assert_non_null(strstr(err.message, "domain's log"));
-	assert_int_equal(domain_log_new(device.loop, log_path, &log, NULL), 0);
+	new_log(&device, log_path, &log);
 	device.params.domain_log = log;
 	assert_int_equal(fake_open(&device, &err), 0);
 	fake_wait(&device, device.peer_count == 1);
@@ -339,7 +356,7 @@ static void stdio_is_an_output_only_peer(void **state)
 	fake_close(&device); /* before its first turn */
 	domain_log_free(log);
 
-	assert_int_equal(domain_log_new(device.loop, dir, &log, NULL), 0);
+	new_log(&device, dir, &log);
 	device.params.domain_log = log;
 	assert_int_equal(fake_open(&device, &err), -EISDIR);
 	domain_log_free(log);

@@ -124,7 +124,7 @@ static void refused(const char *path, int code, const char *part)
 {
 	struct error err = {0};
 	int fd = -1;
-	assert_int_equal(log_file_open(path, true, &fd, &err), code);
+	assert_int_equal(log_file_open(AT_FDCWD, path, path, true, &fd, &err), code);
 	assert_int_equal(err.code, code);
 	assert_non_null(strstr(err.message, path));
 	if (strstr(err.message, part) == NULL)

@@ -178,11 +178,13 @@ static void a_living_process_is_named_a_dead_one_replaced(void **state)
 	assert_int_equal(runtime_open(&runtime, "vm", place->run, place->log, &err), 0);
 	assert_true(exists(&runtime, "gone.in"));
 	touch(&runtime, "state");
+	touch(&runtime, "control.sock");
 	touch(&runtime, "kept.txt");
 	runtime_sweep(&runtime);
 	assert_false(exists(&runtime, "gone.in"));
 	assert_false(exists(&runtime, "gone.guest"));
 	assert_false(exists(&runtime, "state"));
+	assert_false(exists(&runtime, "control.sock"));
 	assert_true(exists(&runtime, "lock"));
 	assert_true(exists(&runtime, "kept.txt")); /* not ours: neither is the directory then */
 

@@ -49,6 +49,51 @@ static void slots_are_found_again(void **state)
 	unlink(path);
 }
 
+static void a_state_grows_under_its_slots(void **state)
+{
+	char path[] = "/tmp/chardev-state-XXXXXX";
+	close(mkstemp(path));
+	struct state st;
+	struct error err = {0};
+	bool found;
+	assert_int_equal(state_open(&st, path, 1, NULL), 0);
+	struct state_slot *slot = state_slot_for(&st, "serial0", &found);
+	slot->head = 77;
+	assert_int_equal(state_make_room(&st, 0, &err), 0);
+	assert_int_equal(st.slot_count, 1);
+	assert_int_equal(state_make_room(&st, 500, &err), 0);
+	for (int i = 1; i <= 500; i++) {
+		char alias[16];
+		snprintf(alias, sizeof(alias), "serial%d", i);
+		assert_non_null(state_slot_for(&st, alias, &found));
+		assert_false(found);
+	}
+	assert_null(state_slot_for(&st, "one more", &found));
+	assert_ptr_equal(state_slot_for(&st, "serial0", &found), slot);
+	assert_int_equal(slot->head, 77);
+	assert_int_equal(state_make_room(&st, STATE_MAX_SLOTS, &err), -ENOSPC);
+	assert_non_null(strstr(err.message, "in two steps"));
+	state_close(&st);
+
+	assert_int_equal(state_open(&st, path, 1, NULL), 0);
+	assert_int_equal(st.slot_count, 501);
+	state_slot_for(&st, "serial500", &found);
+	assert_true(found);
+	state_close(&st);
+	unlink(path);
+}
+
+static void a_renewed_slot_is_another_s_history(void **state)
+{
+	struct state_slot slot = {.alias = "serial0", .head = 5, .delivered = 4, .log_base = 3};
+	state_slot_renew(&slot);
+	uint64_t epoch = slot.epoch;
+	assert_string_equal(slot.alias, "serial0");
+	assert_int_equal(slot.head + slot.delivered + slot.log_base, 0);
+	state_slot_renew(&slot);
+	assert_true(slot.epoch != epoch);
+}
+
 static void long_aliases_do_not_meet(void **state)
 {
 	char a[200], b[200];
@@ -271,6 +316,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(slots_are_found_again),
+		cmocka_unit_test(a_state_grows_under_its_slots),
+		cmocka_unit_test(a_renewed_slot_is_another_s_history),
 		cmocka_unit_test(long_aliases_do_not_meet),
 		cmocka_unit_test(foreign_files_are_refused_by_name),
 		cmocka_unit_test(a_file_without_its_header_is_a_fresh_one),
