@@ -23,7 +23,9 @@ static void print_event(const json_t *event)
 	if (json_number(event, "lost") > 0)
 		fprintf(stderr, "chardev: %" JSON_INTEGER_FORMAT " events were not told in time\n",
 			json_number(event, "lost"));
-	printf("%s %-9s ", json_text(event, "time"), json_text(event, "event"));
+	printf("%s %-9s", json_text(event, "time"), json_text(event, "event"));
+	if (json_text(event, "domain")[0] != '\0')
+		putchar(' ');
 	table_print_text(json_text(event, "domain"), stdout);
 	if (device[0] != '\0') {
 		putchar('/');

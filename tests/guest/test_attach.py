@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from daemonkit import Daemon
 from fake_control import FakeControl
 from guestkit import CHARDEV, Gone, Late
 from screen import TMUX, Screen
@@ -98,6 +99,29 @@ def test_the_server_vanishes_and_the_terminal_is_as_it_was(screen, fake):
     lines = screen.lines()
     at = lines.index("half a line")
     assert lines[at + 1].startswith("chardev: the server is gone")
+    assert screen.settings() == before
+
+
+@needs_tmux
+def test_chardevd_is_killed_and_the_terminal_is_as_it_was(screen, kit):
+    daemon = Daemon(kit)
+    daemon.write("vm", "<domain type='qemu'><name>vm</name><memory>1</memory><os><type>hvm</type>"
+                 "</os><devices><serial type='null'/></devices></domain>")
+    daemon.start()
+    before = screen.settings()
+    screen.enter("%s attach vm --runtime-dir %s; echo status=$?" % (CHARDEV, daemon.run))
+    screen.wait_for("vm/serial0: you have the pen; ^] opens the menu")
+    vmm = daemon.vmm("vm")
+    vmm.write(b"login: ")
+    screen.wait_for("login:")
+    screen.enter("root")
+    assert vmm.read_exactly(5) == b"root\r"
+    screen.key("C-]")
+    screen.type("w")
+    screen.wait_for("has the pen (you)")
+    daemon.stop(signal.SIGKILL)
+    screen.wait_for("chardev: the server is gone")
+    screen.wait_for("status=1")
     assert screen.settings() == before
 
 
