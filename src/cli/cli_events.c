@@ -69,7 +69,9 @@ static int start(struct following *following, const char *domain, struct error *
 {
 	struct control_servers *servers = &following->servers;
 	following->polls = calloc(servers->count + 1, sizeof(*following->polls));
-	int code = following->polls != NULL ? 0 : error_set(err, -ENOMEM, "out of memory");
+	int code = 0;
+	if (following->polls == NULL)
+		return error_set(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < servers->count && code == 0; i++) {
 		code = client_send(servers->clients[i], "org.chardev.Events",
 			json_pack("{s:s*}", "domain", domain), CLIENT_MORE, err);
