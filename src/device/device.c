@@ -173,6 +173,8 @@ int device_open(const struct device_params *params, struct device **ret, struct 
 		start_ending(device);
 		return code;
 	}
+	/* What a log is behind by, after a kill, may be all that keeps the guest waiting. */
+	device_pump_peers(device);
 	device->params.before = NULL;
 	*ret = device;
 	return 0;
