@@ -367,6 +367,24 @@ int log_files_add_marks(struct log_files *files, const char *text, size_t n)
 	return code;
 }
 
+/* FILE may have been begun since. */
+int log_files_missed(const struct log_files *files, uint64_t history, uint64_t *ret)
+{
+	struct log_name name;
+	uint64_t length, before = 0;
+	log_files_name(files, CURRENT, ".idx", &name);
+	int code = log_index_missed(files->dir_fd, name.text, files->size, history, ret);
+	if (code < 0 || files->size > 0 || files->rotated.oldest < 0)
+		return code;
+	code = log_compress_length(files, 0, &length);
+	if (code == 0)
+		code = log_files_name(files, 0, ".idx", &name);
+	if (code == 0)
+		code = log_index_missed(files->dir_fd, name.text, length, history, &before);
+	*ret += before;
+	return code == -ENOENT ? 0 : code;
+}
+
 /* ---- rotation -------------------------------------------------------------------------------- */
 
 /* FILE is ours only as long as the name leads to what is open. */

@@ -99,6 +99,12 @@ int log_files_write(
 /* Adds lines to FILE's index, all or none. */
 int log_files_add_marks(struct log_files *files, const char *text, size_t n);
 
+/*
+ * How many bytes the gaps miss that the indexes tell of at the end of the log, and that end in the
+ * history behind `history`. 0 or a negative errno.
+ */
+int log_files_missed(const struct log_files *files, uint64_t history, uint64_t *ret);
+
 /* Shifts the numbers, deletes what is beyond the limit, begins a new FILE. */
 int log_files_rotate(struct log_files *files);
 

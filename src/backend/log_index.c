@@ -247,6 +247,41 @@ int log_index_read_ends(int dir_fd, const char *name, struct log_index_ends *ret
 	return code;
 }
 
+static uint64_t missed_by(const char *line, size_t n, uint64_t offset, uint64_t history)
+{
+	struct log_mark mark;
+	uint64_t missed;
+	bool counts = log_mark_parse(line, n, &mark) && mark.offset >= offset &&
+		      mark.history != LOG_MARK_NO_HISTORY && mark.history > history &&
+		      log_mark_is_gap(&mark, &missed);
+	return counts ? missed : 0;
+}
+
+/* The first line may be half of one: that is no mark, or one of which only digits are missing, and
+ * so too small. */
+int log_index_missed(int dir_fd, const char *name, uint64_t offset, uint64_t history, uint64_t *ret)
+{
+	char text[LOG_INDEX_LAST_LINES * LOG_MARK_LINE_SIZE];
+	struct stat st;
+	*ret = 0;
+	int fd = open_index(dir_fd, name, O_RDONLY);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	int code = fstat(fd, &st) < 0 ? -errno : 0;
+	off_t at = code == 0 && st.st_size > (off_t)sizeof(text) ? st.st_size - (off_t)sizeof(text)
+								 : 0;
+	ssize_t n = code == 0 ? read_at(fd, text, sizeof(text), at) : code;
+	fd_close(fd);
+	if (n < 0)
+		return (int)n;
+	const char *line = text, *end;
+	while ((end = memchr(line, '\n', (size_t)(text + n - line))) != NULL) {
+		*ret += missed_by(line, (size_t)(end - line), offset, history);
+		line = end + 1;
+	}
+	return 0;
+}
+
 int log_index_add(int dir_fd, const char *name, uint64_t size, const char *text, size_t n)
 {
 	struct stat st;

@@ -24,7 +24,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { LOG_MARK_WHAT_SIZE = 160, LOG_MARK_LINE_SIZE = 256 };
+enum {
+	LOG_MARK_WHAT_SIZE = 160,
+	LOG_MARK_LINE_SIZE = 256,
+	LOG_INDEX_LAST_LINES = 20,
+};
 
 #define LOG_MARK_NO_HISTORY UINT64_MAX
 
@@ -65,6 +69,14 @@ struct log_index_ends {
  * errno.
  */
 int log_index_read_ends(int dir_fd, const char *name, struct log_index_ends *ret);
+
+/*
+ * How many bytes the gaps miss that stand at LOG-OFFSET `offset` or behind it, and end in the
+ * history behind `history`; among the last LOG_INDEX_LAST_LINES lines. An index that is not there
+ * tells of none. 0 or a negative errno.
+ */
+int log_index_missed(
+	int dir_fd, const char *name, uint64_t offset, uint64_t history, uint64_t *ret);
 
 /*
  * Adds text, all or none, behind the first `size` bytes; what stands there is half a line that a

@@ -82,6 +82,15 @@ void log_marks_take_due(struct log_marks *marks, uint64_t offset, struct log_mar
 	memmove(marks->list, marks->list + n, marks->count * sizeof(*marks->list));
 }
 
+uint64_t log_marks_missed(const struct log_marks *marks, uint64_t offset)
+{
+	uint64_t sum = 0, missed;
+	for (unsigned i = 0; i < marks->count && marks->list[i].offset <= offset; i++)
+		if (log_mark_is_gap(&marks->list[i], &missed))
+			sum += missed;
+	return sum;
+}
+
 void log_marks_move(struct log_marks *marks, uint64_t from, uint64_t to)
 {
 	for (unsigned i = 0; i < marks->count; i++) {

@@ -22,6 +22,9 @@ void log_marks_add(struct log_marks *marks, const struct log_mark *mark);
 bool log_marks_is_due(const struct log_marks *marks, uint64_t offset);
 void log_marks_take_due(struct log_marks *marks, uint64_t offset, struct log_marks *ret);
 
+/* How many bytes are missing by all gaps at that place or before it. */
+uint64_t log_marks_missed(const struct log_marks *marks, uint64_t offset);
+
 /* What was to stand at `from` in FILE stands at `to`, for another one has taken its place. */
 void log_marks_move(struct log_marks *marks, uint64_t from, uint64_t to);
 

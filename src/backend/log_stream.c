@@ -25,6 +25,13 @@ static void on_moved(void *user, uint64_t size)
 	log->owner->moved(log->user, size);
 }
 
+static void on_gap_told(void *user, uint64_t missed)
+{
+	struct log_stream *log = user;
+	if (log->owner->gap_told != NULL)
+		log->owner->gap_told(log->user, missed);
+}
+
 static uint64_t on_history(void *user)
 {
 	struct log_stream *log = user;
@@ -46,6 +53,7 @@ static void on_closed(void *user)
 static const struct log_writer_owner writer_owner = {
 	.written = on_written,
 	.moved = on_moved,
+	.gap_told = on_gap_told,
 	.history = on_history,
 	.trouble = on_trouble,
 	.closed = on_closed,

@@ -51,7 +51,7 @@ struct log_writer {
 	size_t done;
 	bool just_opened; /* others have not had the time to change FILE */
 	bool stale;       /* FILE has to be opened before anything is written to it */
-	char *text;       /* lines for the index; TEXT_SIZE, made with the first */
+	char *text;       /* lines for the index; TEXT_SIZE */
 	size_t text_size;
 	int failure;
 	int marks_failure;
@@ -113,19 +113,21 @@ static void open_files(struct loop_job *job)
 	writer->failure = log_files_open(&writer->files, true, NULL);
 }
 
-static void add_marks(struct log_writer *writer)
+/* False: a gap could not be told, and so nothing may come behind it. */
+static bool add_marks(struct log_writer *writer)
 {
 	if (writer->text_size > 0)
 		writer->marks_failure =
 			log_files_add_marks(&writer->files, writer->text, writer->text_size);
+	return writer->marks_failure == 0 || log_marks_missed(&writer->writing, UINT64_MAX) == 0;
 }
 
 /* What waits belongs to the file that goes. */
 static void rotate_files(struct loop_job *job)
 {
 	struct log_writer *writer = of_job(job);
-	add_marks(writer);
-	writer->failure = log_files_rotate(&writer->files);
+	writer->failure =
+		add_marks(writer) ? log_files_rotate(&writer->files) : writer->marks_failure;
 }
 
 static void drop_files(struct loop_job *job)
@@ -153,9 +155,9 @@ static void write_files(struct loop_job *job)
 		writer->marks_failure = code;
 		return;
 	}
-	add_marks(writer);
-	writer->failure =
-		log_files_write(&writer->files, writer->parts, writer->part_count, &writer->done);
+	if (add_marks(writer))
+		writer->failure = log_files_write(
+			&writer->files, writer->parts, writer->part_count, &writer->done);
 }
 
 static void close_files(struct loop_job *job)
@@ -210,8 +212,6 @@ static void prepare_text(struct log_writer *writer, uint64_t reach)
 	writer->flushes = false;
 	if (!is_first && !tells_time && !log_marks_is_due(&writer->waiting, reach))
 		return;
-	if (writer->text == NULL && (writer->text = malloc(TEXT_SIZE)) == NULL)
-		return; /* what waits waits on */
 	log_marks_take_due(&writer->waiting, reach, &writer->writing);
 	if (is_first)
 		add_start(writer, history);
@@ -231,9 +231,13 @@ static void prepare_text(struct log_writer *writer, uint64_t reach)
 
 static void settle_marks(struct log_writer *writer)
 {
+	uint64_t missed = log_marks_missed(&writer->writing, UINT64_MAX);
 	if (writer->marks_failure < 0)
 		log_marks_put_back(&writer->waiting, &writer->writing);
 	writer->writing.count = 0;
+	const struct log_writer_owner *owner = writer->params.owner;
+	if (missed > 0 && writer->marks_failure == 0 && !writer->closing && owner->gap_told != NULL)
+		owner->gap_told(writer->params.user, missed);
 }
 
 static void add_mark(struct log_writer *writer, const struct log_mark *mark)
@@ -297,6 +301,14 @@ static void end_write(struct log_writer *writer)
 		writer->params.owner->written(writer->params.user, writer->done, writer->failure);
 }
 
+/* What was lent since the job began, or was not part of it. */
+static void fail_write(struct log_writer *writer, int code)
+{
+	writer->done = 0;
+	writer->failure = code;
+	end_write(writer);
+}
+
 static void tell_trouble(struct log_writer *writer, int code)
 {
 	if (!writer->closing)
@@ -322,9 +334,8 @@ static void after_open(struct log_writer *writer)
 	settle_marks(writer);
 	settle_file(writer);
 	if (writer->failure < 0) {
-		writer->done = 0;
 		if (writer->writes)
-			end_write(writer);
+			fail_write(writer, writer->failure);
 		else if (writer->opens)
 			tell_trouble(writer, writer->failure);
 		writer->flushes = false;
@@ -363,6 +374,9 @@ static void after_write(struct log_writer *writer)
 		writer->marks_failure == 0 && log_marks_is_due(&writer->waiting, writer->size);
 	if (writer->has_loan)
 		end_write(writer);
+	else if (writer->writes && writer->marks_failure < 0 &&
+		 log_marks_missed(&writer->waiting, writer->size) > 0)
+		fail_write(writer, writer->marks_failure);
 	count(writer);
 }
 
@@ -438,8 +452,10 @@ static uint64_t until_next_mark(const struct log_writer *writer)
 
 static void begin_write(struct log_writer *writer)
 {
-	writer->has_loan = writer->writes;
-	writer->part_count = writer->writes ? writer->loan_count : 0;
+	/* A gap goes first, and alone. */
+	writer->has_loan =
+		writer->writes && log_marks_missed(&writer->waiting, writer->files.size) == 0;
+	writer->part_count = writer->has_loan ? writer->loan_count : 0;
 	memcpy(writer->parts, writer->loan, sizeof(writer->loan));
 	prepare_text(writer, writer->files.size);
 	uint64_t room = log_files_room(&writer->files);
@@ -529,12 +545,15 @@ int log_writer_new(
 	const struct log_writer_params *params, struct log_writer **ret, struct error *err)
 {
 	struct log_writer *writer = calloc(1, sizeof(*writer));
-	if (writer == NULL)
+	if (writer == NULL || (writer->text = malloc(TEXT_SIZE)) == NULL) {
+		free(writer);
 		return error_set(err, -ENOMEM, "out of memory");
+	}
 	int code = log_files_init(&writer->files, params->path, &params->limits, err);
 	if (code == 0 && (code = log_files_open(&writer->files, params->append, err)) < 0)
 		log_files_fini(&writer->files);
 	if (code < 0) {
+		free(writer->text);
 		free(writer);
 		return code;
 	}
@@ -563,6 +582,11 @@ void log_writer_write(struct log_writer *writer, const struct iovec *parts, int 
 uint64_t log_writer_size(const struct log_writer *writer)
 {
 	return writer->size;
+}
+
+int log_writer_missed(const struct log_writer *writer, uint64_t history, uint64_t *ret)
+{
+	return log_files_missed(&writer->files, history, ret);
 }
 
 void log_writer_reopen(struct log_writer *writer)

@@ -11,6 +11,9 @@
  * A mark has its place in FILE and may be told before FILE has come that far. It is written when
  * FILE has, before the first byte behind it.
  *
+ * A gap is in the index before anything is written behind it; as long as it cannot be, writes fail.
+ * The owner hears of it in between: before, the gap is not known to whoever comes after a kill.
+ *
  * A write that cannot be done, because of the write itself or because FILE cannot be rotated or
  * opened, has failed; it can be tried again any time. Marks that cannot be written wait for a write
  * that can, at most LOG_MARKS_MAX of them: gaps at one place become one, the last gap takes those
@@ -40,6 +43,8 @@ struct log_writer_owner {
 	void (*written)(void *user, size_t done, int failure);
 	/* FILE is another one now, or has another size by others' doing: nothing is in flight. */
 	void (*moved)(void *user, uint64_t size);
+	/* Gaps of so many bytes are in the index; NULL: nobody goes on after a kill. */
+	void (*gap_told)(void *user, uint64_t missed);
 	/* The history's offset of what is about to be written; LOG_MARK_NO_HISTORY. */
 	uint64_t (*history)(void *user);
 	/* Something beside a write failed: a clause to stand behind the path. */
@@ -79,8 +84,18 @@ void log_writer_write(struct log_writer *writer, const struct iovec *parts, int 
 /* How long FILE is, without what is being written. */
 uint64_t log_writer_size(const struct log_writer *writer);
 
-/* N bytes are missing: at this place in FILE. What was to come behind them comes earlier. */
+/*
+ * N bytes are missing: at this place in FILE, where it ends. What was to come behind them comes
+ * earlier.
+ */
 void log_writer_gap(struct log_writer *writer, uint64_t offset, uint64_t history, uint64_t missed);
+/*
+ * How many bytes are missing by gaps that the index tells of at FILE's end, and that end in the
+ * history behind `history`: what a process that was killed had told already. At once, and before
+ * the first write. 0 or a negative errno.
+ */
+int log_writer_missed(const struct log_writer *writer, uint64_t history, uint64_t *ret);
+
 /* Something happened, as of now: "connect" "NAME". FILE may not have come to its place yet. */
 void log_writer_event(struct log_writer *writer, uint64_t offset, uint64_t history,
 	const char *kind, const char *name);

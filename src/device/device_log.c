@@ -4,6 +4,10 @@
  *
  * Where it goes on after a kill stands in the device's slot and in the file's size: the writer
  * tells of each new or cut file before anything is in it (log_writer.h).
+ *
+ * A gap is noted when its line is in the index, and nothing is written behind it before: whoever is
+ * killed in between leaves a successor that finds the gap again. Killed after the line, it leaves
+ * one that finds the line.
  */
 #include "device/device_internal.h"
 
@@ -19,6 +23,7 @@ struct device_log {
 	struct log_stream stream;
 	struct device *device;
 	struct peer *peer; /* NULL before it is one, and once it is none */
+	uint64_t untold;   /* bytes that the reader missed, of which the index does not tell yet */
 };
 
 static void on_stream_closed(struct stream *stream)
@@ -31,10 +36,11 @@ static void on_stream_closed(struct stream *stream)
 	device_closed_one(device);
 }
 
-/* Notes that the file, `size` bytes long, has everything before `offset`. */
-static void note_position(struct device *device, uint64_t offset, uint64_t size)
+/* Notes that the file, `size` bytes long, has everything that the reader is told of before. */
+static void note_position(const struct device_log *log, uint64_t size)
 {
-	struct state_slot *slot = device->params.slot;
+	struct state_slot *slot = log->device->params.slot;
+	uint64_t offset = log->peer->reader.offset - log->untold;
 	/* In this order: a kill in between must not make an old size look like a cut. */
 	slot->log_at = offset;
 	atomic_signal_fence(memory_order_seq_cst);
@@ -71,7 +77,16 @@ static void on_moved(void *user, uint64_t size)
 {
 	struct device_log *log = user;
 	if (log->peer != NULL)
-		note_position(log->device, log->peer->reader.offset, size);
+		note_position(log, size);
+}
+
+static void on_gap_told(void *user, uint64_t missed)
+{
+	struct device_log *log = user;
+	if (log->peer == NULL)
+		return;
+	log->untold -= missed;
+	note_position(log, log_writer_size(log->stream.writer));
 }
 
 static uint64_t on_history(void *user)
@@ -88,11 +103,36 @@ static void on_trouble(void *user, int code, const char *clause)
 
 static const struct log_writer_owner writer_owner = {
 	.moved = on_moved,
+	.gap_told = on_gap_told,
 	.history = on_history,
 	.trouble = on_trouble,
 };
 
 /* ---- what the device tells ------------------------------------------------------------------- */
+
+/*
+ * What is missing before the reader's place, less what the index tells of: by who was killed. That
+ * may be more, for then nobody had to skip half of the history, and the log goes on behind it.
+ */
+static int tell_first_gap(struct device_log *log)
+{
+	struct log_writer *writer = log->stream.writer;
+	struct reader *reader = &log->peer->reader;
+	uint64_t told, place = reader->offset - reader->dropped;
+	if (reader->dropped == 0)
+		return 0;
+	int code = log_writer_missed(writer, place, &told);
+	if (code < 0)
+		return code;
+	if (told < reader->dropped) {
+		log->untold = reader->dropped - told;
+		log_writer_gap(writer, log_writer_size(writer), reader->offset, log->untold);
+	} else if (told <= reader->history->head - place) {
+		reader->dropped = told;
+		reader->offset = place + told;
+	}
+	return 0;
+}
 
 static int add_reader(struct device *device, struct device_log *log)
 {
@@ -106,12 +146,10 @@ static int add_reader(struct device *device, struct device_log *log)
 		device, &log->stream.base, &info, first_offset(device, size), &log->peer);
 	if (code < 0)
 		return code;
-	struct reader *reader = &log->peer->reader;
 	log->peer->is_log = true;
-	note_position(device, reader->offset, size);
-	if (reader->dropped != 0)
-		log_writer_gap(log->stream.writer, size, reader->offset, reader->dropped);
-	return 0;
+	code = tell_first_gap(log);
+	note_position(log, size);
+	return code;
 }
 
 int device_log_open(struct device *device, struct error *err)
@@ -150,15 +188,15 @@ int device_log_open(struct device *device, struct error *err)
 
 void device_log_gap(struct device *device, const struct peer *peer, uint64_t missed)
 {
-	struct state_slot *slot = device->params.slot;
-	uint64_t log_offset = peer->reader.offset - missed - slot->log_base;
-	note_position(device, peer->reader.offset, log_offset);
-	log_writer_gap(device->log->stream.writer, log_offset, peer->reader.offset, missed);
+	struct device_log *log = device->log;
+	struct log_writer *writer = log->stream.writer;
+	log->untold += missed;
+	log_writer_gap(writer, log_writer_size(writer), peer->reader.offset, missed);
 }
 
 void device_log_written(struct device *device, const struct peer *peer)
 {
-	note_position(device, peer->reader.offset, log_writer_size(device->log->stream.writer));
+	note_position(device->log, log_writer_size(device->log->stream.writer));
 }
 
 void device_log_event(struct device *device, const char *kind, const char *name)
@@ -166,9 +204,10 @@ void device_log_event(struct device *device, const char *kind, const char *name)
 	if (device->log == NULL || device->log->peer == NULL)
 		return;
 	/* Behind what came before it, be that in the log already or not. */
+	struct log_writer *writer = device->log->stream.writer;
 	uint64_t head = device->history.head;
-	uint64_t log_offset = head - device->params.slot->log_base;
-	log_writer_event(device->log->stream.writer, log_offset, head, kind, name);
+	uint64_t ahead = head - device->log->peer->reader.offset;
+	log_writer_event(writer, log_writer_size(writer) + ahead, head, kind, name);
 }
 
 void device_log_left(struct device *device)

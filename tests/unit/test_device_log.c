@@ -6,6 +6,8 @@
 #include "device_bench.h"
 #include "fail.h"
 
+#include "backend/log_index.h"
+
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -207,6 +209,140 @@ static void a_kill_while_compressing_loses_and_doubles_nothing(void **state)
 	kill_everywhere(FAIL_FDATASYNC, FAIL_BY_KILL, true, 1);
 }
 
+/* ---- gaps ------------------------------------------------------------------------------------ */
+
+static bool log_fails(void)
+{
+	struct device_log_status status;
+	return device_log_status(bench->device, &status) && status.failing;
+}
+
+/* What a process does, and where it is killed. */
+struct gap_case {
+	enum fail_call call;
+	int how;
+	size_t before; /* in FILE when the gap comes: NEARLY_FULL has the rotation write its line */
+};
+
+enum { NEARLY_FULL = 3900 };
+
+/* The disk is full for a while, in which the ring passes the log's place. */
+static void serve_with_gap(const struct gap_case *c, int n)
+{
+	begin_device(false, false);
+	guest_writes(c->before);
+	turn_until(log_is_complete);
+	fail_from(FAIL_WRITEV, 1, ENOSPC);
+	fail_from(FAIL_RENAMEAT, 1, ENOSPC);
+	guest_writes(PIECE_SIZE);
+	turn_until(log_fails);
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(guest_writes(PIECE_SIZE), PIECE_SIZE);
+	fail_reset();
+	fail_nth(c->call, n, c->how);
+	/* At once, not by the clock. */
+	device_retry_expired(&bench->device->retry_timer);
+	turn_until(log_is_complete);
+	guest_writes(PIECE_SIZE);
+	turn_until(log_is_complete);
+	end_device();
+}
+
+static bool is_killed_at(const struct gap_case *c, int n, bool found)
+{
+	int status;
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		fail_reset();
+		if (!found)
+			serve_with_gap(c, n);
+		fail_nth(c->call, n, c->how);
+		if (found)
+			serve(true, false, 1);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) ? WEXITSTATUS(status) == 0 : WTERMSIG(status) == SIGKILL);
+	return WIFSIGNALED(status);
+}
+
+/* One file and its index: each byte is what the history has at its place, gaps counted. Returns the
+ * history's offset at its end. */
+static uint64_t follow_file(const char *path, uint64_t history, uint64_t *missed, int n)
+{
+	static unsigned char content[64 * 1024];
+	char index[176], line[LOG_MARK_LINE_SIZE];
+	struct log_mark mark;
+	uint64_t gap;
+	size_t at = 0, size = add_file(path, false, content, 0);
+	snprintf(index, sizeof(index), "%s.idx", path);
+	FILE *file = fopen(index, "re");
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+		assert_true(log_mark_parse(line, strlen(line) - 1, &mark));
+		if (!log_mark_is_gap(&mark, &gap))
+			continue;
+		assert_true(mark.offset <= size);
+		for (; at < mark.offset; at++, history++)
+			if (content[at] != sequence(history))
+				fail_msg("killed at %d: %s: byte %zu is wrong", n, path, at);
+		history += gap;
+		*missed += gap;
+		assert_int_equal(mark.history, history);
+	}
+	if (file != NULL)
+		fclose(file);
+	for (; at < size; at++, history++)
+		if (content[at] != sequence(history))
+			fail_msg("killed at %d: %s: byte %zu is wrong", n, path, at);
+	return history;
+}
+
+static void assert_every_gap_is_told(int n)
+{
+	uint64_t history = 0, missed = 0;
+	for (int i = FILES_MAX; i >= -1; i--) {
+		char path[160];
+		snprintf(path, sizeof(path), i < 0 ? "%s" : "%s.%d", log_path, i);
+		history = follow_file(path, history, &missed, n);
+	}
+	if (history != slot->head)
+		fail_msg("killed at %d: the log ends at %llu of %llu", n,
+			(unsigned long long)history, (unsigned long long)slot->head);
+	assert_in_range(missed, PIECE_SIZE, 8 * PIECE_SIZE);
+}
+
+/* The second one, which finds the gap again, is killed as well. */
+static void gaps_and_kills(const struct gap_case *c)
+{
+	bool killed = true;
+	int n = 1;
+	for (; killed; n++) {
+		empty_place();
+		killed = is_killed_at(c, n, false);
+		is_killed_at(c, n, true);
+		serve_again(false);
+		assert_every_gap_is_told(n);
+	}
+	assert_true(n > 2);
+}
+
+static void a_kill_hides_and_doubles_no_gap(void **state)
+{
+	static const struct gap_case cases[] = {
+		{FAIL_WRITE, FAIL_BY_KILL, PIECE_SIZE},
+		{FAIL_WRITE, FAIL_BY_KILL_AFTER, PIECE_SIZE},
+		{FAIL_WRITE, FAIL_BY_KILL_AFTER, NEARLY_FULL},
+		{FAIL_WRITEV, FAIL_BY_KILL, PIECE_SIZE},
+		{FAIL_WRITEV, FAIL_BY_KILL_AFTER, PIECE_SIZE},
+		{FAIL_RENAMEAT, FAIL_BY_KILL, NEARLY_FULL},
+		{FAIL_RENAMEAT, FAIL_BY_KILL_AFTER, NEARLY_FULL},
+		{FAIL_OPENAT, FAIL_BY_KILL, NEARLY_FULL},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		gaps_and_kills(&cases[i]);
+}
+
 /* ---- places in the index --------------------------------------------------------------------- */
 
 /* In the places that the index tells for that mark, in the file and in the history. */
@@ -244,6 +380,7 @@ static void an_event_stands_behind_the_output_before_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_kill_hides_and_doubles_no_gap),
 		cmocka_unit_test(an_event_stands_behind_the_output_before_it),
 		cmocka_unit_test(a_kill_at_any_rename_loses_and_doubles_nothing),
 		cmocka_unit_test(a_kill_at_any_opening_loses_and_doubles_nothing),
