@@ -2,11 +2,9 @@
  * Writes one log; see log_writer.h. One job at a time has `files` and what it was lent; between two
  * jobs they are the loop's, which looks what is to be done next: step().
  */
-#include "backend/log_writer.h"
+#include "backend/log_writer_internal.h"
 
-#include "backend/log_compress.h"
 #include "backend/log_file.h"
-#include "backend/log_index.h"
 #include "util/fd.h"
 
 #include <errno.h>
@@ -14,55 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* A write that is at most this part of the limit is not torn: it begins a new file. */
 enum { WHOLE_PART = 8 };
-
-/* The marks of one job, the first line of an index and the time of the bytes. */
-enum { TEXT_SIZE = (LOG_MARKS_MAX + 2) * LOG_MARK_LINE_SIZE };
-
-struct log_writer {
-	struct log_writer_params params;
-	struct log_quota_member member;
-	struct loop_task step_task;
-
-	/* What is to be done. */
-	bool opens;   /* FILE anew */
-	bool drops;   /* as the quota asks */
-	bool commits; /* a compressed file takes its place */
-	bool writes;  /* the loan */
-	bool flushes; /* marks that are due */
-	bool compresses;
-	bool closing;
-	struct iovec loan[LOG_WRITER_PARTS]; /* of the write; it may come while a job runs */
-	int loan_count;
-
-	/* The job that is under way, and what it may touch. */
-	bool busy;
-	struct loop_job job;
-	struct loop_task not_started; /* no thread could be had: it has failed */
-	void (*after)(struct log_writer *writer);
-	struct log_files files;
-	struct log_compress compress;
-	bool has_loan;
-	struct iovec parts[LOG_WRITER_PARTS]; /* of the loan, as many as are written at a time */
-	int part_count;
-	size_t done;
-	bool just_opened; /* others have not had the time to change FILE */
-	bool stale;       /* FILE has to be opened before anything is written to it */
-	char *text;       /* lines for the index; TEXT_SIZE */
-	size_t text_size;
-	int failure;
-	int marks_failure;
-
-	struct log_marks waiting;
-	struct log_marks writing;
-	int64_t time_marked_ms;
-	uint64_t size; /* of FILE, as of the last job that ended */
-	unsigned rotated_count;
-	bool failing;
-};
 
 static void step(struct log_writer *writer);
 
@@ -105,169 +57,6 @@ static void run(struct log_writer *writer, void (*work)(struct loop_job *job),
 		writer->marks_failure = code;
 		loop_task_post(&writer->not_started);
 	}
-}
-
-static void open_files(struct loop_job *job)
-{
-	struct log_writer *writer = of_job(job);
-	writer->failure = log_files_open(&writer->files, true, NULL);
-}
-
-/* False: a gap could not be told, and so nothing may come behind it. */
-static bool add_marks(struct log_writer *writer)
-{
-	if (writer->text_size > 0)
-		writer->marks_failure =
-			log_files_add_marks(&writer->files, writer->text, writer->text_size);
-	return writer->marks_failure == 0 || log_marks_missed(&writer->writing, UINT64_MAX) == 0;
-}
-
-/* What waits belongs to the file that goes. */
-static void rotate_files(struct loop_job *job)
-{
-	struct log_writer *writer = of_job(job);
-	writer->failure =
-		add_marks(writer) ? log_files_rotate(&writer->files) : writer->marks_failure;
-}
-
-static void drop_files(struct loop_job *job)
-{
-	struct log_writer *writer = of_job(job);
-	writer->failure = writer->files.fd < 0 ? -ENOENT : log_files_drop(&writer->files);
-}
-
-static void commit_compressed(struct loop_job *job)
-{
-	struct log_writer *writer = of_job(job);
-	writer->failure = log_compress_commit(&writer->compress, &writer->files);
-	if (writer->failure == 0)
-		writer->failure = log_files_scan(&writer->files);
-}
-
-/* Marks first: whoever reads bytes finds when they came. */
-static void write_files(struct loop_job *job)
-{
-	struct log_writer *writer = of_job(job);
-	int code = writer->just_opened ? 0 : log_files_check(&writer->files);
-	writer->stale = code == -ESTALE;
-	if (code < 0) {
-		writer->failure = code;
-		writer->marks_failure = code;
-		return;
-	}
-	if (add_marks(writer))
-		writer->failure = log_files_write(
-			&writer->files, writer->parts, writer->part_count, &writer->done);
-}
-
-static void close_files(struct loop_job *job)
-{
-	struct log_writer *writer = of_job(job);
-	if (writer->files.fd >= 0) {
-		if (writer->commits)
-			log_compress_commit(&writer->compress, &writer->files);
-		add_marks(writer);
-		fdatasync(writer->files.fd);
-	}
-	log_files_fini(&writer->files);
-}
-
-/* ---- marks ----------------------------------------------------------------------------------- */
-
-static void add_line(struct log_writer *writer, const struct log_mark *mark)
-{
-	writer->text_size += log_mark_format(mark, writer->text + writer->text_size);
-}
-
-static void add_start(struct log_writer *writer, uint64_t history)
-{
-	char epoch[24] = "-";
-	struct log_mark mark = {
-		.offset = writer->files.size,
-		.history = history,
-		.time_ms = log_mark_now_ms(),
-	};
-	if (writer->params.epoch != 0)
-		snprintf(epoch, sizeof(epoch), "%016" PRIx64, writer->params.epoch);
-	snprintf(mark.what, sizeof(mark.what), "start %" PRIu64 " %s", writer->files.start, epoch);
-	add_line(writer, &mark);
-}
-
-static bool is_time_due(const struct log_writer *writer, int64_t now)
-{
-	int64_t passed = now - writer->time_marked_ms;
-	return writer->params.limits.timestamps && writer->part_count > 0 &&
-	       (passed >= LOG_WRITER_TIME_MS || passed < 0);
-}
-
-/* Puts down what the next job has to add to the index, for a file that is open: marks whose place
- * is not beyond `reach`. */
-static void prepare_text(struct log_writer *writer, uint64_t reach)
-{
-	uint64_t history = writer->params.owner->history(writer->params.user);
-	int64_t now = log_mark_now_ms();
-	bool is_first = writer->files.index_size == 0;
-	bool tells_time = is_time_due(writer, now);
-	writer->text_size = 0;
-	writer->flushes = false;
-	if (!is_first && !tells_time && !log_marks_is_due(&writer->waiting, reach))
-		return;
-	log_marks_take_due(&writer->waiting, reach, &writer->writing);
-	if (is_first)
-		add_start(writer, history);
-	for (unsigned i = 0; i < writer->writing.count; i++) {
-		struct log_mark *mark = &writer->writing.list[i];
-		/* Those of a file that is gone belong before the first byte of this one. */
-		if (mark->offset > writer->files.size)
-			mark->offset = writer->files.size;
-		add_line(writer, mark);
-	}
-	if (tells_time) {
-		struct log_mark mark = {writer->files.size, history, now, ""};
-		add_line(writer, &mark);
-		writer->time_marked_ms = now;
-	}
-}
-
-static void settle_marks(struct log_writer *writer)
-{
-	uint64_t missed = log_marks_missed(&writer->writing, UINT64_MAX);
-	if (writer->marks_failure < 0)
-		log_marks_put_back(&writer->waiting, &writer->writing);
-	writer->writing.count = 0;
-	const struct log_writer_owner *owner = writer->params.owner;
-	if (missed > 0 && writer->marks_failure == 0 && !writer->closing && owner->gap_told != NULL)
-		owner->gap_told(writer->params.user, missed);
-}
-
-static void add_mark(struct log_writer *writer, const struct log_mark *mark)
-{
-	log_marks_add(&writer->waiting, mark);
-	writer->flushes = log_marks_is_due(&writer->waiting, writer->size);
-	step(writer);
-}
-
-void log_writer_gap(struct log_writer *writer, uint64_t offset, uint64_t history, uint64_t missed)
-{
-	struct log_mark mark = {
-		.offset = offset,
-		.history = history,
-		.time_ms = log_mark_now_ms(),
-	};
-	snprintf(mark.what, sizeof(mark.what), "gap %" PRIu64, missed);
-	add_mark(writer, &mark);
-}
-
-void log_writer_event(struct log_writer *writer, uint64_t offset, uint64_t history,
-	const char *kind, const char *name)
-{
-	struct log_mark mark = {
-		.offset = offset,
-		.history = history,
-		.time_ms = log_mark_now_ms(),
-	};
-	log_mark_name(&mark, kind, name);
-	add_mark(writer, &mark);
 }
 
 /* ---- after a job ----------------------------------------------------------------------------- */
@@ -331,7 +120,7 @@ static void settle_file(struct log_writer *writer)
 
 static void after_open(struct log_writer *writer)
 {
-	settle_marks(writer);
+	log_writer_settle_marks(writer);
 	settle_file(writer);
 	if (writer->failure < 0) {
 		if (writer->writes)
@@ -364,7 +153,7 @@ static void after_commit(struct log_writer *writer)
 
 static void after_write(struct log_writer *writer)
 {
-	settle_marks(writer);
+	log_writer_settle_marks(writer);
 	writer->just_opened = false;
 	if (writer->stale)
 		return; /* it is opened, and written to again */
@@ -457,20 +246,20 @@ static void begin_write(struct log_writer *writer)
 		writer->writes && log_marks_missed(&writer->waiting, writer->files.size) == 0;
 	writer->part_count = writer->has_loan ? writer->loan_count : 0;
 	memcpy(writer->parts, writer->loan, sizeof(writer->loan));
-	prepare_text(writer, writer->files.size);
+	log_writer_prepare_text(writer, writer->files.size);
 	uint64_t room = log_files_room(&writer->files);
 	room = room > writer->text_size ? room - writer->text_size : 1;
 	size_t limit = (size_t)min_of(min_of(room, until_next_mark(writer)), LOG_WRITER_MAX_WRITE);
 	if (writer->part_count > 0)
 		writer->part_count = iov_limit(writer->parts, writer->part_count, limit);
-	run(writer, write_files, after_write);
+	run(writer, log_writer_write_files, after_write);
 }
 
 static void begin_rotation(struct log_writer *writer)
 {
 	writer->part_count = 0; /* no bytes, no time */
-	prepare_text(writer, writer->files.size);
-	run(writer, rotate_files, after_open);
+	log_writer_prepare_text(writer, writer->files.size);
+	run(writer, log_writer_rotate_files, after_open);
 }
 
 static void begin_close(struct log_writer *writer)
@@ -478,10 +267,11 @@ static void begin_close(struct log_writer *writer)
 	writer->part_count = 0;
 	writer->text_size = 0;
 	if (writer->files.fd >= 0 && writer->waiting.count > 0)
-		prepare_text(writer, UINT64_MAX);
+		log_writer_prepare_text(writer, UINT64_MAX);
 	writer->busy = true;
 	loop_task_init(&writer->not_started, writer->params.loop, on_close_not_started);
-	if (loop_job_submit(&writer->job, writer->params.loop, close_files, on_closed) < 0)
+	if (loop_job_submit(&writer->job, writer->params.loop, log_writer_close_files, on_closed) <
+		0)
 		loop_task_post(&writer->not_started);
 }
 
@@ -509,18 +299,18 @@ static void step(struct log_writer *writer)
 		if (!writer->compress.running)
 			begin_close(writer);
 	} else if (writer->drops) {
-		run(writer, drop_files, after_drop);
+		run(writer, log_writer_drop_files, after_drop);
 	} else if (writer->commits && writer->files.fd >= 0) {
-		run(writer, commit_compressed, after_commit);
+		run(writer, log_writer_commit_compressed, after_commit);
 	} else if (writer->opens) {
-		run(writer, open_files, after_open);
+		run(writer, log_writer_open_files, after_open);
 	} else if (writer->writes || writer->flushes) {
 		if (writer->stale)
-			run(writer, open_files, after_open);
+			run(writer, log_writer_open_files, after_open);
 		else if (wants_new_file(writer))
 			begin_rotation(writer);
 		else if (!has_quota(writer))
-			run(writer, drop_files, after_drop);
+			run(writer, log_writer_drop_files, after_drop);
 		else
 			begin_write(writer);
 	}
@@ -545,7 +335,7 @@ int log_writer_new(
 	const struct log_writer_params *params, struct log_writer **ret, struct error *err)
 {
 	struct log_writer *writer = calloc(1, sizeof(*writer));
-	if (writer == NULL || (writer->text = malloc(TEXT_SIZE)) == NULL) {
+	if (writer == NULL || (writer->text = malloc(LOG_WRITER_TEXT_SIZE)) == NULL) {
 		free(writer);
 		return error_set(err, -ENOMEM, "out of memory");
 	}
@@ -587,6 +377,36 @@ uint64_t log_writer_size(const struct log_writer *writer)
 int log_writer_missed(const struct log_writer *writer, uint64_t history, uint64_t *ret)
 {
 	return log_files_missed(&writer->files, history, ret);
+}
+
+static void add_mark(struct log_writer *writer, const struct log_mark *mark)
+{
+	log_marks_add(&writer->waiting, mark);
+	writer->flushes = log_marks_is_due(&writer->waiting, writer->size);
+	step(writer);
+}
+
+void log_writer_gap(struct log_writer *writer, uint64_t offset, uint64_t history, uint64_t missed)
+{
+	struct log_mark mark = {
+		.offset = offset,
+		.history = history,
+		.time_ms = log_mark_now_ms(),
+	};
+	snprintf(mark.what, sizeof(mark.what), "gap %" PRIu64, missed);
+	add_mark(writer, &mark);
+}
+
+void log_writer_event(struct log_writer *writer, uint64_t offset, uint64_t history,
+	const char *kind, const char *name)
+{
+	struct log_mark mark = {
+		.offset = offset,
+		.history = history,
+		.time_ms = log_mark_now_ms(),
+	};
+	log_mark_name(&mark, kind, name);
+	add_mark(writer, &mark);
 }
 
 void log_writer_reopen(struct log_writer *writer)
