@@ -12,6 +12,7 @@
 #ifndef CHARDEV_BACKEND_BACKEND_H
 #define CHARDEV_BACKEND_BACKEND_H
 
+#include "backend/log_writer.h"
 #include "loop/loop.h"
 #include "model/domain.h"
 #include "stream/stream.h"
@@ -83,6 +84,8 @@ struct backend_description {
 	char pty_path[BACKEND_PATH_SIZE]; /* "/dev/pts/3", else "" */
 	char path[BACKEND_PATH_SIZE];     /* a generated UNIX socket path, else "" */
 	char service[32];                 /* the bound port, where one is, else "" */
+	bool has_file;                    /* type='file', while it is open: how its file is */
+	struct log_status file;
 };
 
 struct backend;

@@ -119,9 +119,13 @@ static void file_close(struct backend *backend, void (*closed)(void *device))
 
 static void file_describe(const struct backend *backend, struct backend_description *ret)
 {
+	const struct file_backend *self = container_of(backend, const struct file_backend, base);
 	const char *path = backend->params.config->source.u.file.path;
 	describe_where(ret, "file %s", path);
 	describe_command(ret, "tail -f ", path, "");
+	ret->has_file = self->stream_open;
+	if (ret->has_file)
+		log_writer_status(self->stream.writer, &ret->file);
 }
 
 static void file_reopen(struct backend *backend)

@@ -145,7 +145,10 @@ void device_break_done(struct device *device);
 struct guest_port *device_guest_port(struct device *device);
 const struct device_config *device_config(const struct device *device);
 
-/* The raw log, <log file=>: bytes and files with all that was rotated. */
+/*
+ * The raw log, <log file=>, or the file of type='file' where there is none: bytes and files with
+ * all that was rotated.
+ */
 struct device_log_status {
 	const char *path; /* the config's own */
 	uint64_t bytes;

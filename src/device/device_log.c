@@ -225,11 +225,29 @@ void device_reopen_logs(struct device *device)
 		device->backend->ops->reopen(device->backend);
 }
 
+static bool file_status(const struct device *device, struct device_log_status *ret)
+{
+	struct backend_description text = {0};
+	if (device->backend != NULL)
+		device->backend->ops->describe(device->backend, &text);
+	if (!text.has_file)
+		return false;
+	*ret = (struct device_log_status){
+		.path = device->params.config->source.u.file.path,
+		.bytes = text.file.bytes,
+		.files = text.file.files,
+		.failing = text.file.failing,
+	};
+	return true;
+}
+
 bool device_log_status(const struct device *device, struct device_log_status *ret)
 {
-	if (device->log == NULL || device->log->peer == NULL)
-		return false;
 	struct log_status status;
+	if (device->log == NULL)
+		return file_status(device, ret);
+	if (device->log->peer == NULL)
+		return false;
 	log_writer_status(device->log->stream.writer, &status);
 	*ret = (struct device_log_status){
 		.path = device->params.config->log.file,

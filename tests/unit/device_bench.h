@@ -184,6 +184,7 @@ struct bench {
 	struct device_status last_status;
 	unsigned orphaned;
 	bool backend_fails;
+	bool backend_has_file;
 	struct loop_task guest_closed;
 	struct loop_task backend_closed;
 	void (*guest_closed_call)(void *device);
@@ -266,7 +267,11 @@ static inline void backend_close(struct backend *backend, void (*closed)(void *d
 
 static inline void backend_describe(const struct backend *backend, struct backend_description *ret)
 {
-	*ret = (struct backend_description){.where = "here"};
+	*ret = (struct backend_description){
+		.where = "here",
+		.has_file = bench->backend_has_file,
+		.file = {.bytes = 77, .files = 2, .failing = true},
+	};
 }
 
 static inline void backend_reopen(struct backend *backend)

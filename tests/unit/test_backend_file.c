@@ -73,7 +73,7 @@ static void the_void_takes_everything_and_gives_nothing(void **state)
 	}
 }
 
-static void file_round(const char *path, enum tristate append, const char *text)
+static void file_round(const char *path, enum tristate append, const char *bytes)
 {
 	struct fake_device device;
 	fake_init(&device, DEVICE_SERIAL, SOURCE_FILE);
@@ -87,10 +87,15 @@ static void file_round(const char *path, enum tristate append, const char *text)
 	assert_true(peer->no_input);
 	assert_string_equal(peer->name, path);
 	assert_int_equal(device.state, BACKEND_CONNECTED);
-	assert_int_equal(fake_write(peer, text), STREAM_BORROWED);
+	assert_int_equal(fake_write(peer, bytes), STREAM_BORROWED);
 	fake_wait(&device, peer->writes_done == 1);
-	assert_int_equal(peer->written, strlen(text));
+	assert_int_equal(peer->written, strlen(bytes));
 	assert_int_equal(peer->write_failure, 0);
+	struct backend_description text = {0};
+	device.backend->ops->describe(device.backend, &text);
+	assert_true(text.has_file && !text.file.failing);
+	assert_int_equal(text.file.files, 1);
+	assert_true(text.file.bytes > strlen(get(path)));
 	fake_fini(&device);
 }
 

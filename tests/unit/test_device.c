@@ -525,6 +525,21 @@ static void the_index_tells_who_came_and_the_status_what_there_is(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+static void without_a_log_the_status_is_that_of_the_backends_file(void **state)
+{
+	struct device_log_status status;
+	bench->config.source.type = SOURCE_FILE;
+	bench->config.source.u.file.path = (char *)"/some/file";
+	open_device(OVERFLOW_DROP, 0);
+	assert_false(device_log_status(bench->device, &status));
+	bench->backend_has_file = true;
+	assert_true(device_log_status(bench->device, &status));
+	assert_string_equal(status.path, "/some/file");
+	assert_int_equal(status.bytes, 77);
+	assert_int_equal(status.files, 2);
+	assert_true(status.failing);
+}
+
 /* ---- input ----------------------------------------------------------------------------------- */
 
 static void peers_type_interleaved_and_bounded(void **state)
@@ -894,6 +909,7 @@ int main(void)
 		with_bench(a_gap_is_marked_as_soon_as_the_disk_works_again),
 		with_bench(a_log_that_was_cut_goes_on_where_it_was),
 		with_bench(the_index_tells_who_came_and_the_status_what_there_is),
+		with_bench(without_a_log_the_status_is_that_of_the_backends_file),
 		with_bench(peers_type_interleaved_and_bounded),
 		with_bench(memory_that_was_short_keeps_nobody_waiting),
 		with_bench(a_break_reaches_the_guest_in_its_place),
