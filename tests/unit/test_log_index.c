@@ -1,9 +1,13 @@
-/* backend/log_index.c: lines of an index, written and read. */
+/* backend/log_index.c: lines of an index, written and read, and its last ones. */
 #include "test.h"
 
 #include "backend/log_index.h"
 
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static bool parse(const char *line, struct log_mark *ret)
 {
@@ -69,12 +73,49 @@ static void what_is_no_mark_is_refused(void **state)
 	assert_false(log_mark_is_gap(&mark, &number));
 }
 
+static void put_index(const char *path, int times, const char *end)
+{
+	FILE *file = fopen(path, "we");
+	assert_non_null(file);
+	fputs("0 0 2026-01-31T12:00:00.000Z start 0 -\n", file);
+	for (int i = 0; i < times; i++)
+		fputs("100 9000 2026-01-31T12:00:00.000Z\n", file);
+	fputs(end, file);
+	fclose(file);
+}
+
+static void gaps_at_the_end_are_added_up(void **state)
+{
+	static const char gaps[] = "50 9000 2026-01-31T12:00:00.000Z gap 1\n"
+				   "100 500 2026-01-31T12:00:00.000Z gap 10\n"
+				   "100 - 2026-01-31T12:00:00.000Z gap 100\n"
+				   "100 501 2026-01-31T12:00:00.000Z gap 1000\n"
+				   "100 9000 2026-01-31T12:00:00.000Z vm-stop\n"
+				   "100 9000 2026-01-31T12:00:00.000Z gap 10000\n"
+				   "100 9000 2026-01-31T12:00:00.000Z gap 1000";
+	char dir[] = "/tmp/chardev-index-XXXXXX", path[64];
+	uint64_t missed;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/idx", dir);
+	assert_int_equal(log_index_missed(AT_FDCWD, path, 100, 500, &missed), 0);
+	assert_int_equal(missed, 0);
+	/* However long it is, and wherever that begins to be read. */
+	for (int times = 0; times < 400; times++) {
+		put_index(path, times, gaps);
+		assert_int_equal(log_index_missed(AT_FDCWD, path, 100, 500, &missed), 0);
+		assert_int_equal(missed, 11000);
+	}
+	unlink(path);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_line_is_read_as_it_was_written),
 		cmocka_unit_test(the_longest_name_fits),
 		cmocka_unit_test(what_is_no_mark_is_refused),
+		cmocka_unit_test(gaps_at_the_end_are_added_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
