@@ -238,11 +238,13 @@ static void check_extensions(const struct check *check)
 		source->type == SOURCE_DEV && device->kind != DEVICE_PARALLEL, "line",
 		"a serial line of type 'dev'");
 	check_tls(check, tcp_server || unix_server);
-	if (said->log.max_size_set || said->log.max_backups >= 0 ||
-		said->log.timestamps != TRISTATE_ABSENT || said->log.compress != TRISTATE_ABSENT)
-		WARNING(check,
-			"<chardev:log> is not there yet and does nothing; have the file rotated by "
-			"logrotate(8) with copytruncate");
+	check_no_effect(check,
+		said->log.max_size_set || said->log.max_backups >= 0 ||
+			said->log.timestamps != TRISTATE_ABSENT ||
+			said->log.compress != TRISTATE_ABSENT,
+		device->log.file != NULL || source->type == SOURCE_FILE ||
+			source->type == SOURCE_STDIO,
+		"log", "a device with <log file=>, or of type 'file' or 'stdio'");
 	if (said->guest.path != NULL)
 		check_path(check, said->guest.path, "path");
 	if (said->guest.type == GUEST_PORT_UNIX)

@@ -12,11 +12,12 @@ from guestkit import CHARDEV, LONG, Gone, Peer, crc, stream, wait_file
 KILLS = 60 if LONG else 8
 SIZE = 96 * 1024  # a round, through the UART: a kill comes somewhere in it
 
-DOMAIN = """<domain type='qemu'><name>killed</name>
+DOMAIN = """<domain type='qemu' xmlns:chardev='urn:chardev:1'><name>killed</name>
   <memory unit='MiB'>128</memory>
   <os><type arch='x86_64' machine='pc'>hvm</type></os>
   <devices>
     <serial type='unix'><source mode='bind' path='{0}/peer'/><log file='{0}/log'/>
+      <chardev:log maxSize='0'/>
       <target type='isa-serial' port='0'/></serial>
   </devices>
 </domain>

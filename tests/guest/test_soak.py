@@ -26,11 +26,11 @@ DOMAIN = """<domain type='qemu' xmlns:chardev='urn:chardev:1'>
   <os><type arch='x86_64' machine='pc'>hvm</type></os>
   <devices>
     <serial type='unix'><source mode='bind' path='{0}/serial'/>
-      <log file='{0}/serial.log'/><target type='isa-serial' port='0'/></serial>
+      <log file='{0}/serial.log'/><chardev:log maxSize='0'/><target type='isa-serial' port='0'/></serial>
     <console type='unix'><source mode='bind' path='{0}/console'/>
-      <log file='{0}/console.log'/><target type='virtio' port='0'/></console>
+      <log file='{0}/console.log'/><chardev:log maxSize='0'/><target type='virtio' port='0'/></console>
     <channel type='unix'><source mode='bind' path='{0}/channel'/>
-      <log file='{0}/channel.log'/><target type='virtio' name='org.chardev.0'/>
+      <log file='{0}/channel.log'/><chardev:log maxSize='0'/><target type='virtio' name='org.chardev.0'/>
       <chardev:overflow policy='drop' patience='50ms'/></channel>
   </devices>
 </domain>

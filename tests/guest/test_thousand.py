@@ -130,5 +130,6 @@ def test_a_thousand_devices(kit, report):
     assert "Sanitizer" not in process.log()
     # What is data stays, what was made to be connected to goes.
     kinds = collections.Counter(os.path.splitext(name)[1] for name in os.listdir(directory))
+    del kinds[".idx"]  # as many as have had anything to say
     assert kinds == {".file": COUNT // 10, ".log": COUNT // 10}
     assert not os.path.exists(domain.runtime)

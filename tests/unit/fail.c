@@ -79,6 +79,11 @@ void fail_release(void)
 	pthread_mutex_unlock(&hold);
 }
 
+static void die(void)
+{
+	kill(getpid(), SIGKILL);
+}
+
 /* The errno to fail with, or 0. */
 static int planned(enum fail_call call)
 {
@@ -88,7 +93,7 @@ static int planned(enum fail_call call)
 	if (at == 0 || number < at || (number > at && !plan->and_after))
 		return 0;
 	if (plan->error == FAIL_BY_KILL)
-		kill(getpid(), SIGKILL);
+		die();
 	if (plan->error != FAIL_BY_WAITING)
 		return plan->error;
 	wait_for_release();
@@ -126,6 +131,10 @@ static const struct msghdr *limited(const struct msghdr *message, struct limited
 		int error = planned(call);                    \
 		if (error == 0)                               \
 			return __real_##name arguments;       \
+		if (error == FAIL_BY_KILL_AFTER) {            \
+			__real_##name arguments;              \
+			die();                                \
+		}                                             \
 		errno = error;                                \
 		return failed;                                \
 	}

@@ -14,8 +14,11 @@
 
 #include <stddef.h>
 
-/* Instead of an errno: the process is killed (SIGKILL), or the call waits for fail_release(). */
-enum { FAIL_BY_KILL = -1, FAIL_BY_WAITING = -2 };
+/*
+ * Instead of an errno: the process is killed (SIGKILL) before the call or right after it, or the
+ * call waits for fail_release().
+ */
+enum { FAIL_BY_KILL = -1, FAIL_BY_WAITING = -2, FAIL_BY_KILL_AFTER = -3 };
 
 enum fail_call {
 	FAIL_ACCEPT4,

@@ -84,14 +84,14 @@ static void serve(bool found, bool compress, int pieces)
 }
 
 /* In a process of its own; true: it came to its end. */
-static bool serve_until_killed(enum fail_call call, int n, bool compress)
+static bool serve_until_killed(enum fail_call call, int n, int how, bool compress)
 {
 	int status;
 	pid_t pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		fail_reset();
-		fail_nth(call, n, FAIL_BY_KILL);
+		fail_nth(call, n, how);
 		serve(false, compress, PIECES);
 		_exit(0);
 	}
@@ -159,13 +159,13 @@ static void assert_log_is_whole(int n)
 			fail_msg("killed at %d: byte %zu is wrong", n, i);
 }
 
-static void kill_everywhere(enum fail_call call, bool compress, int step)
+static void kill_everywhere(enum fail_call call, int how, bool compress, int step)
 {
 	bool ended = false;
 	int n = 1;
 	for (; !ended; n += step) {
 		empty_place();
-		ended = serve_until_killed(call, n, compress);
+		ended = serve_until_killed(call, n, how, compress);
 		serve_again(compress);
 		assert_log_is_whole(n);
 	}
@@ -174,25 +174,27 @@ static void kill_everywhere(enum fail_call call, bool compress, int step)
 
 static void a_kill_at_any_rename_loses_and_doubles_nothing(void **state)
 {
-	kill_everywhere(FAIL_RENAMEAT, false, 1);
+	kill_everywhere(FAIL_RENAMEAT, FAIL_BY_KILL, false, 1);
 }
 
 static void a_kill_at_any_opening_loses_and_doubles_nothing(void **state)
 {
-	kill_everywhere(FAIL_OPENAT, false, 2);
+	kill_everywhere(FAIL_OPENAT, FAIL_BY_KILL, false, 2);
 }
 
 static void a_kill_at_any_write_loses_and_doubles_nothing(void **state)
 {
-	kill_everywhere(FAIL_WRITEV, false, 1);
-	kill_everywhere(FAIL_WRITE, false, 1);
+	kill_everywhere(FAIL_WRITEV, FAIL_BY_KILL, false, 1);
+	/* The bytes are in the file, and nobody has noted it. */
+	kill_everywhere(FAIL_WRITEV, FAIL_BY_KILL_AFTER, false, 1);
+	kill_everywhere(FAIL_WRITE, FAIL_BY_KILL, false, 1);
 }
 
 static void a_kill_while_compressing_loses_and_doubles_nothing(void **state)
 {
-	kill_everywhere(FAIL_RENAMEAT, true, 2);
-	kill_everywhere(FAIL_UNLINKAT, true, 1);
-	kill_everywhere(FAIL_FDATASYNC, true, 1);
+	kill_everywhere(FAIL_RENAMEAT, FAIL_BY_KILL, true, 2);
+	kill_everywhere(FAIL_UNLINKAT, FAIL_BY_KILL, true, 1);
+	kill_everywhere(FAIL_FDATASYNC, FAIL_BY_KILL, true, 1);
 }
 
 int main(void)

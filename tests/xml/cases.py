@@ -661,10 +661,10 @@ EXTENSIONS = [
         ours("<source path='/s'/><chardev:tls verify='no'/>", attributes="type='unix'"),
         ours("<source host='a' service='1'/><protocol type='tls'/><chardev:tls allow='CN=x'/>",
             attributes="type='tcp'")),
-    *warns("is not there yet and does nothing",
+    *same(
         ours("<log file='/l'/><chardev:log maxSize='2MiB' maxBackups='3' timestamps='yes' compress='no'/>"),
-        ours("<chardev:log maxSize='0' maxBackups='0'/>", attributes="type='stdio'"),
-        ours("<chardev:log timestamps='yes'/>")),
+        ours("<chardev:log maxSize='0' maxBackups='0'/>", attributes="type='stdio'")),
+    *warns("<chardev:log> has no effect", ours("<chardev:log timestamps='yes'/>")),
     *warns("settings in a <console> that is the first <serial> are ignored",
         domain("<serial type='null'/><console type='null'><chardev:history/></console>", attributes=OURS)),
 ]
