@@ -59,7 +59,7 @@ void log_catalog_fini(struct log_catalog *catalog)
 
 static int add_entry(struct entries *entries, const struct log_source *source)
 {
-	if (entries->count == entries->room) {
+	if (entries->list == NULL || entries->count == entries->room) {
 		size_t room = entries->room != 0 ? 2 * entries->room : 8;
 		struct entry *list = realloc(entries->list, room * sizeof(*list));
 		if (list == NULL)

@@ -160,7 +160,7 @@ static ssize_t read_some(int fd, char *bytes, size_t n)
 	return got < 0 ? -errno : got;
 }
 
-static ssize_t inflate(struct log_source *source, char *bytes, size_t n)
+static ssize_t inflate(struct log_source *source, void *bytes, size_t n)
 {
 	struct log_inflater *inflater = source->inflater;
 	ZSTD_outBuffer out = {bytes, n, 0};

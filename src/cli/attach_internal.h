@@ -1,6 +1,6 @@
 /*
- * A session of `chardev attach`: for attach_session.c, which joins the streams, and attach_keys.c,
- * which has what is typed.
+ * A session of `chardev attach`: for attach_session.c, which joins the streams, attach_keys.c,
+ * which has what is typed, and the small ones beside them.
  *
  *     server --> in --> frame decoder --> output --> terminal
  *     server <-- out <-- frames <-- menu <-- keys <-- terminal
@@ -96,6 +96,12 @@ void attach_show_menu(struct attach *attach);
 
 /* The size of the terminal, if it has changed and there is room. */
 void attach_put_window(struct attach *attach);
+
+/* ---- attach_signals.c ------------------------------------------------------------------------ */
+
+/* SIGINT, SIGTERM, SIGHUP (unless they are ignored), SIGWINCH; SIGPIPE is ignored from here on. */
+int attach_watch_signals(struct attach *attach, struct error *err);
+void attach_forget_signals(struct attach *attach);
 
 /* ---- attach_who.c ---------------------------------------------------------------------------- */
 

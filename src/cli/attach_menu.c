@@ -89,7 +89,7 @@ int attach_escape_parse(const char *text, int *ret, struct error *err)
 	else if (n == 2 && text[0] == '^' && last >= '@' && last <= '_')
 		*ret = last ^ CONTROL_BIT;
 	else if (n == 1 && text[0] > ' ' && text[0] < 0x7f)
-		*ret = text[0];
+		*ret = (unsigned char)text[0];
 	else
 		return error_set(err, -EINVAL,
 			"\"%.20s\" is no escape key: give ^ and a character (^A to ^Z, ^@, ^[, "

@@ -6,14 +6,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-static const int attach_signals[ATTACH_SIGNALS] = {SIGINT, SIGTERM, SIGHUP, SIGWINCH};
 
 enum { DRAIN_MS = 3000 };
 
@@ -297,48 +294,6 @@ static const struct stream_sink server_sink = {
 	.gone = on_gone,
 };
 
-/* ---- signals ----------------------------------------------------------------------------------
- */
-
-static void on_signal(struct loop_signal *base, int number)
-{
-	struct attach *attach = container_of(base, struct attach_signal, base)->attach;
-	char text[64];
-	if (number == SIGWINCH) {
-		attach->window_due = attach->is_interactive;
-		attach_go_on(attach);
-	} else if (attach->params->read_only && number == SIGINT) {
-		attach_end(attach, 0, NULL);
-	} else {
-		snprintf(text, sizeof(text), "ended by SIG%s", sigabbrev_np(number));
-		attach_end(attach, 1, text);
-	}
-}
-
-/* By nohup(1), or by a shell for what runs in the background. */
-static bool is_ignored(int number)
-{
-	struct sigaction action;
-	return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
-}
-
-static int watch_signals(struct attach *attach, struct error *err)
-{
-	signal(SIGPIPE, SIG_IGN); /* this process is ours, and a reader that left is an errno */
-	for (int i = 0; i < ATTACH_SIGNALS; i++) {
-		struct attach_signal *watched = &attach->signals[attach->signal_count];
-		watched->attach = attach;
-		if (is_ignored(attach_signals[i]))
-			continue;
-		int code = loop_signal_init(
-			&watched->base, attach->loop, attach_signals[i], on_signal);
-		if (code < 0)
-			return error_set(err, code, "cannot watch signals: %s", error_text(code));
-		attach->signal_count++;
-	}
-	return 0;
-}
-
 /* ---- the beginning ----------------------------------------------------------------------------
  */
 
@@ -382,7 +337,7 @@ static int begin(struct attach *attach, struct client_upgraded *upgraded, struct
 {
 	const struct attach_params *params = attach->params;
 	char greeting[ATTACH_MESSAGE_MAX];
-	int code = watch_signals(attach, err);
+	int code = attach_watch_signals(attach, err);
 	if (code == 0)
 		code = open_server(attach, upgraded, err);
 	if (code == 0)
@@ -406,8 +361,7 @@ static void finish(struct attach *attach)
 		attach_end(attach, attach->status, NULL);
 	if (attach->closes_pending > 0)
 		loop_run(attach->loop);
-	for (int i = 0; i < attach->signal_count; i++)
-		loop_signal_close(&attach->signals[i].base, NULL);
+	attach_forget_signals(attach);
 	/* A disk, or a server, that hangs does not keep us. */
 	if (loop_drain_within(attach->loop, DRAIN_MS) == 0)
 		loop_free(attach->loop);

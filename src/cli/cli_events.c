@@ -23,7 +23,9 @@ static void print_event(const json_t *event)
 	if (json_number(event, "lost") > 0)
 		fprintf(stderr, "chardev: %" JSON_INTEGER_FORMAT " events were not told in time\n",
 			json_number(event, "lost"));
-	printf("%s %-9s ", json_text(event, "time"), json_text(event, "event"));
+	printf("%s %-9s", json_text(event, "time"), json_text(event, "event"));
+	if (json_text(event, "domain")[0] != '\0')
+		putchar(' ');
 	table_print_text(json_text(event, "domain"), stdout);
 	if (device[0] != '\0') {
 		putchar('/');
@@ -67,7 +69,9 @@ static int start(struct following *following, const char *domain, struct error *
 {
 	struct control_servers *servers = &following->servers;
 	following->polls = calloc(servers->count + 1, sizeof(*following->polls));
-	int code = following->polls != NULL ? 0 : error_set(err, -ENOMEM, "out of memory");
+	int code = 0;
+	if (following->polls == NULL)
+		return error_set(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < servers->count && code == 0; i++) {
 		code = client_send(servers->clients[i], "org.chardev.Events",
 			json_pack("{s:s*}", "domain", domain), CLIENT_MORE, err);

@@ -164,6 +164,16 @@ static json_t *value_of_counters(const struct device_status *status)
 		"columns", (int)status->window.columns, "rows", (int)status->window.rows);
 }
 
+/* null: it has none */
+static json_t *value_of_log(const struct device *device)
+{
+	struct device_log_status log;
+	if (!device_log_status(device, &log))
+		return json_null();
+	return json_pack("{s:o, s:I, s:I, s:b}", "path", message_text(log.path), "bytes",
+		number(log.bytes), "files", (json_int_t)log.files, "failing", (int)log.failing);
+}
+
 json_t *value_of_device(const struct viewers *viewers, struct device *device)
 {
 	struct device_status status;
@@ -172,6 +182,8 @@ json_t *value_of_device(const struct viewers *viewers, struct device *device)
 	json_t *counters = value_of_counters(&status);
 	int rc = json != NULL && counters != NULL ? json_object_update(json, counters) : -1;
 	json_decref(counters);
+	if (rc == 0)
+		rc = json_object_set_new(json, "log", value_of_log(device));
 	if (rc == 0)
 		rc = json_object_set_new(json, "readers", value_of_readers(device));
 	if (rc == 0)

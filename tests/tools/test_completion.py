@@ -46,7 +46,7 @@ def test_every_command():
     assert len(commands()) >= 4
     assert complete("") == set(commands()) | {"help", "--help", "--version"}
     assert complete("help", "") == set(commands())
-    assert complete("r") == {"run"}
+    assert complete("ru") == {"run"}
 
 
 def test_every_option_of_every_command():
@@ -82,3 +82,20 @@ def test_a_vmm_is_a_program_and_its_arguments_are_files(tmp_path):
     env = dict(os.environ, PATH="%s:%s" % (tmp_path, os.environ["PATH"]))
     assert "qemu-system-test" in complete("run", "a.xml", "--", "qemu-system-t", env=env)
     assert complete("run", "a.xml", "--", "qemu-system-test", "-") == set()
+
+
+def test_domains_are_those_that_are_served(tmp_path):
+    tool = tmp_path / "chardev"
+    tool.write_text("#!/bin/sh\necho \"$@\" >>%s/asked\nprintf 'vm1\\nvm2\\nother\\n'\n" % tmp_path)
+    tool.chmod(0o755)
+    env = dict(os.environ, PATH="%s:%s" % (tmp_path, os.environ["PATH"]))
+    assert complete("attach", "--socket", "/s", "vm", env=env) == {"vm1", "vm2"}
+    assert (tmp_path / "asked").read_text() == "list --names --socket /s\n"
+    assert complete("undefine", "--runtime-dir", "/r", "o", env=env) == {"other"}
+    assert (tmp_path / "asked").read_text().endswith("list --names --runtime-dir /r\n")
+    assert complete("list", "", env=env) == set()
+
+
+def test_nobody_answers():
+    env = dict(os.environ, PATH="%s:%s" % (os.path.dirname(CHARDEV), os.environ["PATH"]))
+    assert complete("attach", "--socket", "/nowhere/at/all", "", env=env) == set()

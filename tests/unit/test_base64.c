@@ -56,12 +56,28 @@ static void anything_else_is_refused(void **state)
 	}
 }
 
+static void bytes_are_encoded(void **state)
+{
+	static const struct {
+		const char *bytes, *text;
+	} cases[] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="},
+		{"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}, {"\xfb\xff\xbf", "+/+/"}};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[16];
+		size_t n = strlen(cases[i].bytes);
+		base64_encode((const uint8_t *)cases[i].bytes, n, text);
+		assert_string_equal(text, cases[i].text);
+		assert_int_equal(strlen(text), BASE64_ENCODED_SIZE(n));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_base64_is_decoded),
 		cmocka_unit_test(every_byte_comes_through),
 		cmocka_unit_test(anything_else_is_refused),
+		cmocka_unit_test(bytes_are_encoded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -402,10 +402,11 @@ static void a_gap_is_marked_as_soon_as_the_disk_works_again(void **state)
 	/* A successor whose predecessor's ring is gone: 5000 bytes are missing. */
 	bench->slot.head = 5000;
 	bench->slot_found = true;
-	fail_nth(FAIL_WRITE, 1, ENOSPC);
+	fail_from(FAIL_WRITE, 1, ENOSPC);
 	open_device(OVERFLOW_DROP, 0);
 	turn_until(index_was_tried);
 	assert_false(gap_is_marked());
+	fail_reset();
 	bench->written = 5000;
 	turn_until(gap_is_marked_as_the_guest_writes_on);
 	fail_reset();
@@ -478,6 +479,47 @@ static void a_log_that_was_cut_goes_on_where_it_was(void **state)
 	turn_until(log_is_complete);
 	assert_int_equal(log_size(), 5);
 	assert_int_equal(gaps_in_index(line), 0);
+	unlink(log);
+	unlink(bench->index_path);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+static bool disconnect_is_marked(void)
+{
+	char text[2048] = "";
+	FILE *file = fopen(bench->index_path, "re");
+	size_t n = file != NULL ? fread(text, 1, sizeof(text) - 1, file) : 0;
+	if (file != NULL)
+		fclose(file);
+	const char *start = strstr(text, " vm-start\n"), *came = strstr(text, "Z connect peer\n");
+	const char *left = strstr(text, "Z disconnect peer\n");
+	return n > 0 && start != NULL && came != NULL && left != NULL && came < left;
+}
+
+static void the_index_tells_who_came_and_the_status_what_there_is(void **state)
+{
+	char dir[] = "/tmp/chardev-device-XXXXXX", log[64];
+	struct device_log_status status;
+	struct stat index;
+	assert_non_null(mkdtemp(dir));
+	snprintf(log, sizeof(log), "%s/log", dir);
+	snprintf(bench->index_path, sizeof(bench->index_path), "%s/log.idx", dir);
+	bench->config.log.file = log;
+	open_device(OVERFLOW_DROP, 0);
+	struct fake *peer = add_peer(PEER_CLIENT);
+	guest_writes(100);
+	peer->base.sink->gone(peer->base.consumer, 0, 0);
+	turn_until(log_is_complete);
+	turn_until(disconnect_is_marked);
+	assert_true(device_log_status(bench->device, &status));
+	assert_int_equal(stat(bench->index_path, &index), 0);
+	assert_string_equal(status.path, log);
+	assert_int_equal(status.files, 1);
+	assert_in_range(status.bytes, 101, 100 + (uint64_t)index.st_size);
+	assert_false(status.failing);
+	bench->guest.params.sink->present(bench->guest.params.device, false);
+	device_close(bench->device, false);
+	turn_until(is_closed);
 	unlink(log);
 	unlink(bench->index_path);
 	assert_int_equal(rmdir(dir), 0);
@@ -851,6 +893,7 @@ int main(void)
 		with_bench(a_file_that_waits_for_its_turn_has_a_second_and_goes_on),
 		with_bench(a_gap_is_marked_as_soon_as_the_disk_works_again),
 		with_bench(a_log_that_was_cut_goes_on_where_it_was),
+		with_bench(the_index_tells_who_came_and_the_status_what_there_is),
 		with_bench(peers_type_interleaved_and_bounded),
 		with_bench(memory_that_was_short_keeps_nobody_waiting),
 		with_bench(a_break_reaches_the_guest_in_its_place),
