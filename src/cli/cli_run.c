@@ -8,7 +8,6 @@
  *  - The exit status is the VMM's (128 and the number of the signal that ended it), 127 and 126
  *    when it is not there or cannot be executed, 0 without a VMM, 1 when the domain cannot be had.
  */
-#include "cli/vmm_attach.h"
 #include "cli/command.h"
 #include "cli/input.h"
 #include "cli/run_control.h"
@@ -16,6 +15,7 @@
 #include "cli/run_table.h"
 #include "cli/run_vmm.h"
 #include "cli/terminal.h"
+#include "cli/vmm_attach.h"
 #include "device/domains.h"
 #include "device/report.h"
 #include "loop/loop.h"

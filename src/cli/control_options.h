@@ -65,8 +65,8 @@ json_t *control_target_parameters(const struct control_target *target);
 enum { CONTROL_PATH_SIZE = 256, CONTROL_PATIENCE_MS = 5000 };
 
 /* Where chardevd listens, and a domain's own server. */
-int control_daemon_path(const struct control_options *options, char ret[CONTROL_PATH_SIZE],
-	struct error *err);
+int control_daemon_path(
+	const struct control_options *options, char ret[CONTROL_PATH_SIZE], struct error *err);
 int control_domain_path(const struct control_options *options, const char *domain,
 	char ret[CONTROL_PATH_SIZE], struct error *err);
 

@@ -36,7 +36,9 @@ static const struct command commands[] = {
 		"DOMAIN[/DEVICE] [--read-only] [--force] [--lossless] [--tail N | --since X] "
 		"[--escape KEY]" CONTROL_USAGE,
 		"see a device's output, and type", cli_attach},
-	{"log", "DOMAIN[/DEVICE] [--follow] [--tail N | --since X] [--timestamps | --json]" CONTROL_USAGE,
+	{"log",
+		"DOMAIN[/DEVICE] [--follow] [--tail N | --since X] [--timestamps | "
+		"--json]" CONTROL_USAGE,
 		"print a device's log", cli_log},
 	{"send", "[--force] [-n] DOMAIN[/DEVICE] [TEXT...]" CONTROL_USAGE,
 		"type TEXT, or standard input, as one piece", cli_send},
