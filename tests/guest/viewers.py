@@ -5,6 +5,7 @@ import select
 import struct
 
 from daemonkit import Caller
+from guestkit import stream
 
 HEADER = struct.Struct(">B3sQ")
 
@@ -96,6 +97,9 @@ class Viewer:
             self.go_to(offset)
         self.notices.append(notice)
 
+    def take_mark(self, offset, mark):
+        raise AssertionError("a mark for a viewer: %r" % mark)
+
     def parse(self):
         at = 0
         while len(self.buffer) - at >= HEADER.size:
@@ -111,6 +115,8 @@ class Viewer:
                 self.breaks.append(offset)
             elif kind == ord("N"):
                 self.take_notice(offset, json.loads(payload))
+            elif kind == ord("M"):
+                self.take_mark(offset, json.loads(payload))
             else:
                 raise AssertionError("a frame of type %r" % chr(kind))
         del self.buffer[:at]
@@ -134,6 +140,43 @@ class Viewer:
 
     def close(self):
         self.sock.close()
+
+
+class LogFollower(Viewer):
+    """The same of a log that is empty when it begins: what is missing is told by marks, or an error."""
+
+    def __init__(self, daemon, expected=None, **parameters):
+        sock, reply, rest = upgrade(daemon, "Log", follow=True, **parameters)
+        self.marks = []
+        super().__init__(sock, {"offset": 0, **reply}, rest, expected)
+
+    def go_to(self, offset):
+        assert offset == self.offset, "from %d to %d without a mark" % (self.offset, offset)
+
+    def take_mark(self, offset, mark):
+        if "gap" in mark:
+            assert offset - self.offset == mark["gap"] > 0
+            super().go_to(offset)
+        else:
+            assert offset == self.offset
+            self.marks.append((offset, mark))
+
+
+class Repeated:
+    """An endless stream for long tests, of which any part can be had: a prime number of bytes again
+    and again, so that a hole shows whatever its size."""
+
+    PERIOD = 4194319
+
+    def __init__(self, seed):
+        self.twice = stream(seed, self.PERIOD) * 2
+
+    def __getitem__(self, part):
+        at = part.start % self.PERIOD
+        size = part.stop - part.start
+        if size <= self.PERIOD:
+            return self.twice[at:at + size]
+        return self.twice[at:at + self.PERIOD] + self[part.start + self.PERIOD:part.stop]
 
 
 def pump(viewers, condition, deadline, what):
