@@ -13,8 +13,7 @@
 
 static const char SYSTEM_SOCKET[] = "/run/chardev/chardevd.sock";
 
-/* ---- options -----------------------------------------------------------------------------------
- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 int control_options_next(struct control_options *options, int argc, char **argv,
 	const char *letters, const struct option *table)
@@ -54,8 +53,7 @@ int control_failed(const struct error *err)
 	return 1;
 }
 
-/* ---- whom it is about --------------------------------------------------------------------------
- */
+/* ---- whom it is about ------------------------------------------------------------------------ */
 
 static int check_name(const char *name, const char *what, const char *word, struct error *err)
 {
@@ -100,8 +98,7 @@ json_t *control_target_parameters(const struct control_target *target)
 	return json_pack("{s:s, s:s*}", "domain", target->domain, "device", target->device);
 }
 
-/* ---- whom it asks ------------------------------------------------------------------------------
- */
+/* ---- whom it asks ---------------------------------------------------------------------------- */
 
 static int runtime_socket(const struct control_options *options, const char *leaf,
 	char ret[CONTROL_PATH_SIZE], struct error *err)

@@ -18,8 +18,7 @@ static const char *dir_of(const struct change *change)
 	return change->changes->params.dir;
 }
 
-/* ---- define: the document ----------------------------------------------------------------------
- */
+/* ---- define: the document -------------------------------------------------------------------- */
 
 /* All that is wrong with it, one sentence a line. */
 static void refuse_document(const struct diagnostics *diagnostics, control_done *done, void *call)
@@ -49,8 +48,7 @@ static int keep_document(
 	return change->warnings.failed ? -ENOMEM : 0;
 }
 
-/* ---- define: the steps -------------------------------------------------------------------------
- */
+/* ---- define: the steps ----------------------------------------------------------------------- */
 
 static void keep_draft(struct loop_job *job)
 {
@@ -135,8 +133,7 @@ void changes_define(struct changes *changes, const char *xml, size_t n, bool sta
 	diagnostics_fini(&diagnostics);
 }
 
-/* ---- undefine ----------------------------------------------------------------------------------
- */
+/* ---- undefine -------------------------------------------------------------------------------- */
 
 static void remove_file(struct loop_job *job)
 {

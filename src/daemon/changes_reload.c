@@ -34,8 +34,7 @@ static struct change *change_of(struct loop_job *job)
 static void next_file(struct change *change);
 static void next_domain(struct change *change);
 
-/* ---- what failed -------------------------------------------------------------------------------
- */
+/* ---- what failed ----------------------------------------------------------------------------- */
 
 static void add_failure(struct reload *reload, const char *domain, const char *reason)
 {
@@ -63,8 +62,7 @@ static void add_file_failure(struct reload *reload, const char *leaf, const char
 	add_failure(reload, name, reason);
 }
 
-/* ---- the end -----------------------------------------------------------------------------------
- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 void reload_free(struct reload *reload)
 {
@@ -120,8 +118,7 @@ static bool is_ending(struct change *change)
 	return true;
 }
 
-/* ---- domains without a file --------------------------------------------------------------------
- */
+/* ---- domains without a file ------------------------------------------------------------------ */
 
 /* Those of a document that came from elsewhere are nobody's to remove here. */
 static bool has_lost_its_file(const struct change *change, const struct served *served)
@@ -176,8 +173,7 @@ static void next_domain(struct change *change)
 	domains_undefine(served, on_undefined, change);
 }
 
-/* ---- files -------------------------------------------------------------------------------------
- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static void on_defined(void *user, const struct domains_result *result)
 {
@@ -268,8 +264,7 @@ static void next_file(struct change *change)
 	next_domain(change);
 }
 
-/* ---- the beginning -----------------------------------------------------------------------------
- */
+/* ---- the beginning --------------------------------------------------------------------------- */
 
 static void after_list(struct change *change)
 {

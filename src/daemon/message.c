@@ -29,8 +29,7 @@ void messages_init(struct messages *messages)
 	*messages = (struct messages){.journal = is_journal()};
 }
 
-/* ---- one line ---------------------------------------------------------------------------------
- */
+/* ---- one line -------------------------------------------------------------------------------- */
 
 static bool is_in_c1(unsigned char c)
 {
@@ -95,8 +94,7 @@ static void end_line(struct messages *messages, struct strbuf *line)
 	strbuf_fini(line);
 }
 
-/* ---- what is said -----------------------------------------------------------------------------
- */
+/* ---- what is said ---------------------------------------------------------------------------- */
 
 static void format(char ret[MESSAGE_MAX], const char *text, va_list args)
 {

@@ -12,8 +12,7 @@
 
 static const char reply[] = "{\"parameters\":{}}";
 
-/* ---- a reader that says what the test wants ---------------------------------------------------
- */
+/* ---- a reader that says what the test wants -------------------------------------------------- */
 
 struct log_reader {
 	struct loop *loop;

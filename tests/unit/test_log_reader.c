@@ -4,8 +4,7 @@
 
 #include "backend/log_reader.h"
 
-/* ---- a reader that puts down what it is told --------------------------------------------------
- */
+/* ---- a reader that puts down what it is told ------------------------------------------------- */
 
 enum { MARKS = 64 };
 
