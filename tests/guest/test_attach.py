@@ -192,7 +192,7 @@ def test_who_is_here(screen, fake):
     assert call.parameters == {"domain": "vm", "device": "serial0"}
     call.reply({"devices": [{"viewers": [dict(ROOT_HAS_IT[0]), {"id": 1, "uid": 0, "pid": 78}]}]})
     screen.wait_for("root (pid 77) has the pen")
-    screen.wait_for("root (pid 78) may ask for the pen (you)")
+    screen.wait_for("root (pid 78) does not type (you)")
 
 
 @needs_tmux
