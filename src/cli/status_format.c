@@ -145,7 +145,8 @@ static void print_log(const json_t *log, FILE *to)
 {
 	if (!json_is_object(log))
 		return;
-	line(to, "log", "%s, %" JSON_INTEGER_FORMAT " bytes on disk in %" JSON_INTEGER_FORMAT " file%s%s",
+	line(to, "log",
+		"%s, %" JSON_INTEGER_FORMAT " bytes on disk in %" JSON_INTEGER_FORMAT " file%s%s",
 		json_text(log, "path"), json_number(log, "bytes"), json_number(log, "files"),
 		json_number(log, "files") == 1 ? "" : "s",
 		json_flag(log, "failing") ? ", which cannot be written now" : "");
