@@ -168,8 +168,8 @@ static void on_log(struct attach *attach, uint8_t key)
 {
 	char text[ATTACH_MESSAGE_MAX];
 	const char *path = json_text(attach->params->reply, "log");
-	snprintf(text, sizeof(text), "%s%s", path[0] != '\0' ? "the log is " : "it has no log",
-		path);
+	snprintf(text, sizeof(text), "%s%s",
+		path[0] != '\0' ? "the log is " : "the device has no log", path);
 	attach_say(attach, text);
 }
 

@@ -1,6 +1,7 @@
 /* A session of `chardev attach`; see attach_session.h and attach_internal.h. */
 #include "cli/attach_internal.h"
 
+#include "cli/terminal_mode.h"
 #include "util/fd.h"
 #include "util/time_text.h"
 
@@ -321,6 +322,9 @@ static int open_terminal(struct attach *attach, struct error *err)
 	if (code < 0)
 		return code;
 	stream_attach(terminal_stream(attach->terminal), &attach_keys_sink, attach);
+	/* A pager behind us has the terminal for itself. */
+	if (attach->params->read_only && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
+		terminal_ignore_keys(STDIN_FILENO);
 	attach->input_ended = attach->params->read_only;
 	attach->input_told = attach->params->read_only;
 	return 0;

@@ -88,7 +88,7 @@ static void greet(const struct attach_state *state, const json_t *reply, int64_t
 		add(ret, "; %.200s", pen);
 	add(ret, "%s", "\n");
 	if (!json_flag(reply, "guest_attached"))
-		add(ret, "no VMM is attached to it\n");
+		add(ret, "no VMM is attached to the device\n");
 	if (last == NULL || time_parse(last, &then_ms) < 0 ||
 		now_ms - then_ms >= ATTACH_SILENT_MS) {
 		silence_text(last, now_ms, silence);

@@ -39,7 +39,7 @@ static const char *standing(const json_t *viewer)
 	return json_flag(viewer, "pen")         ? " has the pen"
 	       : json_flag(viewer, "asks")      ? " asks for the pen"
 	       : json_flag(viewer, "read_only") ? " only reads"
-						: " may ask for the pen";
+						: " does not type";
 }
 
 /* The viewers, a line each; messages are bounded, and so is this. */

@@ -17,8 +17,8 @@ static void print_reply(const char *file, const json_t *reply)
 		if (json_is_string(entry))
 			fprintf(stderr, "%s: warning: %s\n", file, json_string_value(entry));
 	table_print_text(domain != NULL ? domain : "?", stdout);
-	fputs(json_array_size(devices) > 0 ? ": defined, and opened or closed:"
-					   : ": defined, no device changed",
+	fputs(json_array_size(devices) > 0 ? ": defined; opened, closed or opened anew:"
+					   : ": defined; no device changed",
 		stdout);
 	json_array_foreach(devices, i, entry) {
 		fputc(' ', stdout);

@@ -67,7 +67,7 @@ static int print_help(FILE *to)
 {
 	fputs("usage: chardev COMMAND [ARGUMENTS]\n\n", to);
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].summary);
+		fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].summary);
 	fputs("\n\"chardev help COMMAND\" shows how to use one; see also chardev(1).\n", to);
 	return 0;
 }

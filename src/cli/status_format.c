@@ -130,7 +130,7 @@ static void print_output(const json_t *device, int64_t now_ms, FILE *to)
 		json_number(device, "head"),
 		json_number(device, "head") - json_number(device, "oldest"), silence);
 	line(to, "input",
-		"%" JSON_INTEGER_FORMAT " bytes wait for the guest, %" JSON_INTEGER_FORMAT " lost",
+		"%" JSON_INTEGER_FORMAT " bytes given to the guest, %" JSON_INTEGER_FORMAT " lost",
 		json_number(device, "input_bytes"), json_number(device, "input_dropped"));
 	line(to, "losses",
 		"%" JSON_INTEGER_FORMAT
@@ -145,7 +145,8 @@ static void print_log(const json_t *log, FILE *to)
 {
 	if (!json_is_object(log))
 		return;
-	line(to, "log", "%s, %" JSON_INTEGER_FORMAT " bytes in %" JSON_INTEGER_FORMAT " file%s%s",
+	line(to, "log",
+		"%s, %" JSON_INTEGER_FORMAT " bytes on disk in %" JSON_INTEGER_FORMAT " file%s%s",
 		json_text(log, "path"), json_number(log, "bytes"), json_number(log, "files"),
 		json_number(log, "files") == 1 ? "" : "s",
 		json_flag(log, "failing") ? ", which cannot be written now" : "");
