@@ -14,10 +14,11 @@ struct entry {
 	int number;
 	dev_t dev;
 	ino_t ino;
+	bool compressed;
+	bool has_own_start; /* its index says it */
+	bool has_start;     /* that, or by its neighbours */
 	uint64_t start;
 	uint64_t length;
-	int64_t time_ms;
-	bool has_start;
 };
 
 struct entries {
@@ -57,6 +58,18 @@ void log_catalog_fini(struct log_catalog *catalog)
 	log_files_fini(&catalog->files);
 }
 
+/*
+ * An inode says little: that of a file that was deleted, or compressed, is soon given to another
+ * one of the same log. Where the file begins is said by its index, and different for each.
+ */
+static bool is_same_file(const struct entry *entry, const struct log_source *source)
+{
+	bool is_compressed = source->inflater != NULL;
+	return entry->dev == source->dev && entry->ino == source->ino &&
+	       entry->compressed == is_compressed &&
+	       (!entry->has_own_start || !source->has_start || entry->start == source->start);
+}
+
 static int add_entry(struct entries *entries, const struct log_source *source)
 {
 	if (entries->list == NULL || entries->count == entries->room) {
@@ -69,18 +82,23 @@ static int add_entry(struct entries *entries, const struct log_source *source)
 	}
 	struct entry *last = entries->count > 0 ? &entries->list[entries->count - 1] : NULL;
 	/* It was moved on while we looked: seen once is enough. */
-	if (last != NULL && last->dev == source->dev && last->ino == source->ino) {
+	if (last != NULL && is_same_file(last, source)) {
 		last->number = source->number;
+		if (source->has_start) {
+			last->start = source->start;
+			last->has_own_start = last->has_start = true;
+		}
 		return 0;
 	}
 	entries->list[entries->count++] = (struct entry){
 		.number = source->number,
 		.dev = source->dev,
 		.ino = source->ino,
+		.compressed = source->inflater != NULL,
+		.has_own_start = source->has_start,
+		.has_start = source->has_start,
 		.start = source->start,
 		.length = source->length,
-		.time_ms = source->time_ms,
-		.has_start = source->has_start,
 	};
 	return 0;
 }
@@ -150,18 +168,22 @@ static int list_files(struct log_catalog *catalog, struct entries *ret)
 	return code;
 }
 
-/* Opens what was found, unless it was moved on meanwhile: -EAGAIN. */
+/*
+ * Opens what was found, unless it was moved on meanwhile, or begins elsewhere than its neighbours
+ * made us believe: -EAGAIN.
+ */
 static int open_entry(
 	struct log_catalog *catalog, const struct entry *entry, struct log_source *source)
 {
 	int code = log_source_open(source, &catalog->files, entry->number);
-	if (code == 0 && (source->dev != entry->dev || source->ino != entry->ino)) {
+	if (code < 0)
+		return code == -ENOENT ? -EAGAIN : code;
+	if (!is_same_file(entry, source) || (source->has_start && source->start != entry->start)) {
 		log_source_close(source);
-		code = -EAGAIN;
+		return -EAGAIN;
 	}
-	if (code == 0)
-		source->start = entry->start;
-	return code == -ENOENT ? -EAGAIN : code;
+	source->start = entry->start;
+	return 0;
 }
 
 /* ---- by place -------------------------------------------------------------------------------- */

@@ -51,8 +51,8 @@ static void a_file_has_every_byte_when_the_engine_has_ended(void **state)
 	char chunk[10000];
 	struct stat st;
 	memset(chunk, 'f', sizeof(chunk));
-	bench_parse(
-		bench, "<serial type='file'><source path='%s/f'/><log file='%s/log'/></serial>");
+	bench_parse(bench, "<serial type='file'><source path='%s/f'/><log file='%s/log'/>"
+			   "<chardev:log maxSize='0'/></serial>");
 	bench_open(bench, "serial0", &heard);
 	for (int i = 0; i < 300; i++)
 		say_much(&heard, chunk, sizeof(chunk));
@@ -62,6 +62,7 @@ static void a_file_has_every_byte_when_the_engine_has_ended(void **state)
 	assert_int_equal(stat(bench_path(bench, "log"), &st), 0);
 	assert_int_equal(st.st_size, 300 * sizeof(chunk));
 	unlink(bench_path(bench, "f"));
+	unlink(bench_path(bench, "f.idx"));
 	unlink(bench_path(bench, "log"));
 	unlink(bench_path(bench, "log.idx"));
 }
@@ -208,6 +209,7 @@ static void stdio_devices_share_the_log_of_the_domain(void **state)
 	assert_int_equal(n, 13);
 	close(fd);
 	unlink(path);
+	unlink(bench_path(bench, "vm.log.idx"));
 }
 
 /* ---- back-pressure ---------------------------------------------------------------------- */

@@ -351,6 +351,81 @@ static void marks_come_in_their_place(void **state)
 	assert_int_equal(seen.mark_at[2], 200);
 }
 
+/* ---- rotated while the reader looks for its place ---------------------------------------------
+ */
+
+static void copy_over(const char *from, const char *to)
+{
+	static char bytes[64 * 1024];
+	int in = open(from, O_RDONLY | O_CLOEXEC);
+	int out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert_true(in >= 0 && out >= 0);
+	ssize_t n = read(in, bytes, sizeof(bytes));
+	assert_int_equal(write(out, bytes, (size_t)n), n);
+	fd_close(in);
+	fd_close(out);
+}
+
+/* As a rotation that deletes a file and gives its inode to another one: number 1 keeps its own. */
+static void rotate_with_the_same_inodes(void)
+{
+	static const char *const suffixes[] = {"", ".idx"};
+	for (int i = 0; i < 2; i++) {
+		copy_over(log_name(1, suffixes[i]), log_name(2, suffixes[i]));
+		copy_over(log_name(0, suffixes[i]), log_name(1, suffixes[i]));
+		copy_over(log_name(-1, suffixes[i]), log_name(0, suffixes[i]));
+		assert_int_equal(truncate(log_name(-1, suffixes[i]), 0), 0);
+	}
+}
+
+static void begin_log_anew(void)
+{
+	for (int i = -1; i < 4; i++) {
+		unlink(log_name(i, ""));
+		unlink(log_name(i, ".idx"));
+	}
+	bench->written = 0;
+	log_open();
+	log_put(25000);
+	log_close();
+	assert_true(log_exists(1, "") && !log_exists(2, ""));
+}
+
+/* How many files are opened until the first event. */
+static int count_opens(void)
+{
+	begin_log_anew();
+	fail_reset();
+	seen.paused = true;
+	begin_reading(&from_the_oldest);
+	log_wait(seen.events == 1);
+	int count = fail_count(FAIL_OPENAT);
+	end_reading();
+	seen.paused = false;
+	return count;
+}
+
+static void an_inode_that_is_used_again_is_another_file(void **state)
+{
+	enum { INDEX_OPENS = 2 }; /* the last ones, when the file itself is open for good */
+	int last = count_opens() - INDEX_OPENS;
+	assert_true(last > 10);
+	for (int n = 1; n <= last; n++) {
+		begin_log_anew();
+		fail_reset();
+		fail_nth(FAIL_OPENAT, n, FAIL_BY_WAITING);
+		begin_reading(&from_the_oldest);
+		log_wait(fail_count(FAIL_OPENAT) == n);
+		rotate_with_the_same_inodes();
+		fail_release();
+		log_wait(seen.ended);
+		assert_int_equal(seen.code, 0);
+		assert_int_equal(seen.bytes, 25000);
+		assert_int_equal(seen.gaps, 0);
+		end_reading();
+	}
+}
+
 /* ---- while it is written --------------------------------------------------------------------- */
 
 static void what_is_written_is_followed(void **state)
@@ -484,6 +559,7 @@ int main(void)
 		with_log(the_last_lines_may_stand_in_other_files),
 		with_log(a_time_is_found),
 		with_log(marks_come_in_their_place),
+		with_log(an_inode_that_is_used_again_is_another_file),
 		with_log(what_is_written_is_followed),
 		with_log(nothing_is_done_while_nothing_happens),
 		with_log(at_full_speed_every_byte_is_right_or_in_an_exact_gap),
