@@ -299,6 +299,37 @@ def test_a_group_named_in_the_settings_may_come_in_after_a_reload(daemon, kit):
     line_with(process, "audit: reloaded uid=0 ")
 
 
+def test_one_user_does_not_take_every_descriptor_with_logs(daemon, kit):
+    """What an upgraded connection costs it costs as long as it stays: it counts like any other."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to be somebody else")
+    os.chmod(kit.directory, 0o755)
+    os.chmod(daemon.base, 0o755)
+    with open(daemon.settings, "w") as f:
+        f.write("[access]\nviewers = 65534\n")
+    daemon.write("vm", document(
+        "vm", "<serial type='pty'><log file='%s'/></serial>" % os.path.join(daemon.log, "vm.log")))
+    daemon.start()
+    child = ("import sys; sys.path.insert(0, %r); from daemonkit import Caller, Refused\n"
+             "held = []\n"
+             "try:\n"
+             "    for i in range(300):\n"
+             "        held.append(Caller(%r))\n"
+             "        try:\n"
+             "            held[i].send('Log' if i %% 2 else 'Attach', domain='vm', upgrade=True,\n"
+             "                         **({'follow': True} if i %% 2 else {'read_only': True}))\n"
+             "        except OSError:\n"
+             "            pass  # it is refused before it asks\n"
+             "        held[i].reply()\n"
+             "except Refused as refused:\n"
+             "    print(i, refused.error)" % (os.path.dirname(__file__), daemon.socket))
+    run = subprocess.run(
+        ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--",
+         "/usr/bin/python3", "-c", child], text=True, capture_output=True, check=False)
+    assert run.stdout.split() == ["256", "Busy"], run.stderr
+    assert set(daemon.domains()) == {"vm"}  # its owner comes in
+
+
 # ---- the end, and going on -------------------------------------------------------------------------
 
 

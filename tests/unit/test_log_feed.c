@@ -189,7 +189,7 @@ static int add(int small, struct error *err)
 	client_init(&client, fds[1], sizeof(reply) - 1);
 	client.byte_at = byte_at;
 	return log_feeds_add(
-		feeds, "/log/serial0.log", &start, fds[0], strdup(reply), sizeof(reply) - 1, err);
+		feeds, "/log/serial0.log", &start, getuid(), fds[0], strdup(reply), sizeof(reply) - 1, err);
 }
 
 /* ---- tests ----------------------------------------------------------------------------------- */
