@@ -235,6 +235,25 @@ def test_a_change_that_fails_changes_nothing(daemon, kit):
     kit.keep(Peer.unix(path))
 
 
+@pytest.mark.parametrize("before", [None, PTY])
+def test_a_definition_that_cannot_be_started_is_kept_as_it_is_served(daemon, kit, before):
+    daemon.start()
+    if before:
+        daemon.call("Define", xml=document("vm", before), start=False)
+    text = document("vm", unix(kit.path("no/dir/s")))
+    with pytest.raises(Refused) as refused:
+        daemon.call("Define", xml=text)
+    assert "vm is defined, but could not be started: " in refused.value.message
+    domain = daemon.domains()["vm"]
+    assert domain["state"] == "failed"
+    with open(domain["definition"]) as f:
+        assert f.read() == text
+    os.mkdir(kit.path("no"))
+    os.mkdir(kit.path("no/dir"))
+    daemon.call("Start", domain="vm")
+    assert daemon.domains()["vm"]["state"] == "running"
+
+
 def test_a_definition_that_cannot_be_kept_is_not_served(daemon):
     daemon.start()
     os.symlink("/nonexistent", daemon.definition("vm"))
