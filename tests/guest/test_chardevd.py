@@ -284,6 +284,21 @@ def test_reload_changes_what_differs(daemon, kit):
     assert client.read_exactly(1) == b"x"
 
 
+def test_a_domain_that_is_changed_has_not_started(daemon):
+    daemon.write("vm", document("vm", PTY))
+    daemon.start()
+    events = daemon.caller()
+    events.send_more("Events")
+    daemon.call("List")  # its turn comes after theirs
+    daemon.call("Reload")
+    daemon.call("Define", xml=document("vm", PTY, NULL))
+    daemon.call("Stop", domain="vm")
+    told = []
+    while "stopped" not in told:
+        told.append(events.reply()["event"]["event"])
+    assert [event for event in told if event != "state"] == ["reloaded", "changed", "stopped"]
+
+
 def test_reload_with_bad_settings_keeps_the_old_ones(daemon):
     daemon.start()
     with open(daemon.settings, "w") as f:
