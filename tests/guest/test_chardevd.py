@@ -299,6 +299,18 @@ def test_a_domain_that_is_changed_has_not_started(daemon):
     assert [event for event in told if event != "state"] == ["reloaded", "changed", "stopped"]
 
 
+def test_reload_forgets_any_number_of_domains(daemon, kit):
+    """One after the other, on a stack that has no room for all of them."""
+    count = 1000
+    for i in range(count):
+        daemon.write("vm%d" % i, document("vm%d" % i, unix(kit.path("no/such/dir/s"))))
+    daemon.start(prefix=("prlimit", "--stack=%d" % (256 << 10)))
+    for i in range(count):
+        os.unlink(daemon.definition("vm%d" % i))
+    assert len(daemon.call("Reload")["changed"]) == count
+    assert daemon.domains() == {}
+
+
 def test_reload_with_bad_settings_keeps_the_old_ones(daemon):
     daemon.start()
     with open(daemon.settings, "w") as f:
