@@ -66,17 +66,30 @@ static void after_keep(struct change *change)
 {
 	if (change->err.code < 0)
 		error_prefix(&change->err, "the domain is changed, but not for long: ");
+	else if (change->not_started.code < 0)
+		change->err = change->not_started;
 	change_end(change);
+}
+
+/* The domain has the new document, and failed to start with it. */
+static bool is_taken(const struct domains_result *result)
+{
+	return result->code == 0 ||
+	       (result->served != NULL && served_state(result->served) == SERVED_FAILED);
 }
 
 static void on_defined(void *user, const struct domains_result *result)
 {
 	struct change *change = user;
-	if (result->code < 0) {
+	if (!is_taken(result)) {
 		error_set(&change->err, result->code, "%s", result->message);
 		change_on_thread(change, drop_draft, change_end);
 		return;
 	}
+	if (result->code < 0)
+		error_set(&change->not_started, result->code,
+			"%s is defined, but could not be started: %s", change->name,
+			result->message);
 	change_keep_names(&change->changed, result->devices, result->device_count);
 	change_on_thread(change, keep_draft, after_keep);
 }

@@ -144,6 +144,9 @@ static void finish(struct served *served, enum served_state state, struct domain
 	domains_done *done = served->done;
 	void *user = served->user;
 	bool closing = domains->closing;
+	/* Nobody was told that a change began. */
+	if (served->operation == OPERATION_CHANGE)
+		served->state = state;
 	served->operation = OPERATION_NONE;
 	served->done = NULL;
 	if (!undefined)
@@ -359,7 +362,8 @@ static void redefine(struct served *served, bool start_it, domains_done *done, v
 {
 	if (served->active != NULL) {
 		begin(served, OPERATION_CHANGE, done, user);
-		set_state(served, SERVED_CHANGING);
+		/* It goes on running: that is no news, however many a reload looks at. */
+		served->state = SERVED_CHANGING;
 		active_domain_change(served->active, served->next, on_change_done, served);
 		return;
 	}
