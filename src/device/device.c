@@ -409,7 +409,7 @@ size_t device_readers(const struct device *device, struct reader_status *ret, si
 				.typed = peer->typed,
 				.window = peer->window,
 				.behind = !peer->no_output && !reader_is_caught_up(&peer->reader),
-				.failing = peer->reader.failing,
+				.failing = device_peer_is_failing(peer),
 			};
 			memcpy(ret[count].name, peer->name, sizeof(ret[count].name));
 		}

@@ -114,6 +114,10 @@ void device_closed_one(struct device *device);
 /* A step of closing may have become possible. */
 void device_close_step(struct device *device);
 
+/* A file's last write failed, or the one under way takes longer than a file may: now, by the clock.
+ */
+bool device_peer_is_failing(const struct peer *peer);
+
 /* device_guest.c: the guest's output into the history, the input queue to the guest */
 extern const struct guest_sink device_guest_sink;
 void device_guest_ended(struct device *device);

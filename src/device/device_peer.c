@@ -92,6 +92,16 @@ void device_retry_expired(struct loop_timer *timer)
 	device_resume_peers(device);
 }
 
+bool device_peer_is_failing(const struct peer *peer)
+{
+	const struct reader *reader = &peer->reader;
+	bool is_busy = reader->borrowed != 0 || reader->waiting;
+	if (reader->failing || reader->policy != READER_FILE || !is_busy)
+		return reader->failing;
+	return loop_now_ms(peer->device->params.loop) - peer->write_started_ms >=
+	       reader->patience_ms;
+}
+
 static void give_back_abandoned(struct peer *peer)
 {
 	struct abandoned *abandoned = peer->abandoned;

@@ -10,6 +10,7 @@ import pytest
 
 from daemonkit import Daemon, document
 from guestkit import CHARDEV, LONG, Deadline, stream, wait_file, wait_size
+from serving import memory_kib
 from viewers import LogFollower, Repeated, pump
 
 KIB = 1024
@@ -170,6 +171,7 @@ def test_rotation_at_full_speed_loses_nothing(daemon, kit, report, more, max_siz
     wait_size(printed.out, PIECE)  # both are there
     writer = Writer(vmm, expected, TOTAL, PIECE)
     pump([follower], lambda: follower.offset == TOTAL, Deadline(), "the log's end")
+    assert follower.first == 0
     report("%d MiB through a log of %d MiB a file" % (TOTAL // MIB, max_size // MIB), writer.end())
     device = wait_logged(daemon, "vm", TOTAL)
     report("of it, missed by who followed, gaps", "%d MiB, %d" % (follower.missed // MIB, follower.gaps))
@@ -228,3 +230,38 @@ def test_quotas_of_domains_and_host_are_kept_and_the_quiet_keep_their_logs(daemo
         assert (after.st_ino, after.st_size, after.st_mtime_ns) == (
             before.st_ino, before.st_size, before.st_mtime_ns)
     assert content(paths["quiet"]) == words
+
+
+# ---- who does not read ------------------------------------------------------------------------------
+
+
+def test_callers_of_log_that_do_not_read_cost_little_and_hold_up_nobody(daemon, kit, report):
+    """A hundred that follow and never read, while several times what the log keeps goes through it."""
+    callers, total = 100, TOTAL // 4
+    path = os.path.join(kit.path("logs"), "vm.log")
+    daemon.write("vm", document("vm", logged(path)))
+    # The quarantine of freed memory is a sanitizer's, not ours, and would look like growth.
+    options = "quarantine_size_mb=1:thread_local_quarantine_size_kb=64:" + os.environ.get("ASAN_OPTIONS", "")
+    process = daemon.start(env=dict(os.environ, ASAN_OPTIONS=options))
+    vmm, expected = daemon.vmm("vm"), Repeated(6)
+    vmm.write(expected[0:16 * MIB])
+    wait_logged(daemon, "vm", 16 * MIB)
+    stopped = [LogFollower(daemon, expected, domain="vm") for _ in range(callers)]
+    vmm.write(expected[16 * MIB:24 * MIB])
+    wait_logged(daemon, "vm", 24 * MIB)
+    before = memory_kib(process.pid)
+    report("%d MiB, %d callers stopped" % (total // MIB, callers),
+           Writer(vmm, expected, total, 24 * MIB).end())
+    wait_logged(daemon, "vm", total)
+    after = memory_kib(process.pid)
+    report("VmRSS of chardevd before and after", "%d KiB, %d KiB" % (before, after))
+    # Each has a piece that was read, and the rest of a frame; nothing of it grows.
+    assert after - before < callers * 2 * 16 + 4 * KIB
+    # Who reads again has what was read for it, then a gap, and then what is there.
+    late = stopped.pop()
+    pump([late], lambda: late.offset == total, Deadline(), "the log's end")
+    assert late.missed > 0
+    for follower in [late, *stopped]:
+        follower.close()
+    wait_file(path, is_settled)
+    check_files(path, expected, total)

@@ -143,23 +143,25 @@ class Viewer:
 
 
 class LogFollower(Viewer):
-    """The same of a log that is empty when it begins: what is missing is told by marks, or an error."""
+    """The same of a log: what is missing is told by marks, or an error. It begins with its first frame."""
 
     def __init__(self, daemon, expected=None, **parameters):
         sock, reply, rest = upgrade(daemon, "Log", follow=True, **parameters)
         self.marks = []
-        super().__init__(sock, {"offset": 0, **reply}, rest, expected)
+        super().__init__(sock, {"offset": None, **reply}, rest, expected)
 
     def go_to(self, offset):
+        if self.offset is None:
+            self.offset = self.first = offset
         assert offset == self.offset, "from %d to %d without a mark" % (self.offset, offset)
 
     def take_mark(self, offset, mark):
-        if "gap" in mark:
+        if "gap" not in mark:
+            self.go_to(offset)
+            self.marks.append((offset, mark))
+        else:
             assert offset - self.offset == mark["gap"] > 0
             super().go_to(offset)
-        else:
-            assert offset == self.offset
-            self.marks.append((offset, mark))
 
 
 class Repeated:
