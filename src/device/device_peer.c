@@ -392,27 +392,6 @@ void device_add_peer(struct device *device, struct stream *stream, const struct 
 		device_welcome(peer);
 }
 
-static void on_backend_peer(void *user, struct stream *stream, const struct peer_info *info)
-{
-	device_add_peer(user, stream, info);
-}
-
-static void on_backend_state(void *user, enum backend_state state, int failure, const char *reason)
-{
-	struct device *device = user;
-	device->backend_state = state;
-	snprintf(device->backend_note, sizeof(device->backend_note), "%s",
-		failure == 0 && reason != NULL ? reason : "");
-	if (failure != 0)
-		device_note_error(device, NULL, reason != NULL ? reason : error_text(failure));
-	device_changed(device);
-}
-
-const struct backend_sink device_backend_sink = {
-	.peer = on_backend_peer,
-	.state = on_backend_state,
-};
-
 /* ---- the end --------------------------------------------------------------------------------- */
 
 /* Whether everyone who still can has taken everything. */
