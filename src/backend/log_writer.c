@@ -31,10 +31,12 @@ struct log_writer {
 	bool opens;   /* FILE anew */
 	bool drops;   /* as the quota asks */
 	bool commits; /* a compressed file takes its place */
-	bool writes;  /* the loan below */
-	bool flushes; /* marks that wait */
+	bool writes;  /* the loan */
+	bool flushes; /* marks that are due */
 	bool compresses;
 	bool closing;
+	struct iovec loan[LOG_WRITER_PARTS]; /* of the write; it may come while a job runs */
+	int loan_count;
 
 	/* The job that is under way, and what it may touch. */
 	bool busy;
@@ -43,7 +45,8 @@ struct log_writer {
 	void (*after)(struct log_writer *writer);
 	struct log_files files;
 	struct log_compress compress;
-	struct iovec parts[LOG_WRITER_PARTS];
+	bool has_loan;
+	struct iovec parts[LOG_WRITER_PARTS]; /* of the loan, as many as are written at a time */
 	int part_count;
 	size_t done;
 	bool just_opened; /* others have not had the time to change FILE */
@@ -195,8 +198,9 @@ static bool is_time_due(const struct log_writer *writer, int64_t now)
 	       (passed >= LOG_WRITER_TIME_MS || passed < 0);
 }
 
-/* Puts down what the next job has to add to the index, for a file that is open. */
-static void prepare_text(struct log_writer *writer)
+/* Puts down what the next job has to add to the index, for a file that is open: marks whose place
+ * is not beyond `reach`. */
+static void prepare_text(struct log_writer *writer, uint64_t reach)
 {
 	uint64_t history = writer->params.owner->history(writer->params.user);
 	int64_t now = log_mark_now_ms();
@@ -204,12 +208,11 @@ static void prepare_text(struct log_writer *writer)
 	bool tells_time = is_time_due(writer, now);
 	writer->text_size = 0;
 	writer->flushes = false;
-	if (!is_first && !tells_time && writer->waiting.count == 0)
+	if (!is_first && !tells_time && !log_marks_is_due(&writer->waiting, reach))
 		return;
 	if (writer->text == NULL && (writer->text = malloc(TEXT_SIZE)) == NULL)
 		return; /* what waits waits on */
-	writer->writing = writer->waiting;
-	writer->waiting.count = 0;
+	log_marks_take_due(&writer->waiting, reach, &writer->writing);
 	if (is_first)
 		add_start(writer, history);
 	for (unsigned i = 0; i < writer->writing.count; i++) {
@@ -236,7 +239,7 @@ static void settle_marks(struct log_writer *writer)
 static void add_mark(struct log_writer *writer, const struct log_mark *mark)
 {
 	log_marks_add(&writer->waiting, mark);
-	writer->flushes = true;
+	writer->flushes = log_marks_is_due(&writer->waiting, writer->size);
 	step(writer);
 }
 
@@ -251,11 +254,11 @@ void log_writer_gap(struct log_writer *writer, uint64_t offset, uint64_t history
 	add_mark(writer, &mark);
 }
 
-void log_writer_event(
-	struct log_writer *writer, uint64_t history, const char *kind, const char *name)
+void log_writer_event(struct log_writer *writer, uint64_t offset, uint64_t history,
+	const char *kind, const char *name)
 {
 	struct log_mark mark = {
-		.offset = writer->size,
+		.offset = offset,
 		.history = history,
 		.time_ms = log_mark_now_ms(),
 	};
@@ -307,6 +310,7 @@ static void settle_file(struct log_writer *writer)
 	if (writer->stale || writer->closing)
 		return;
 	writer->just_opened = writer->writes;
+	log_marks_move(&writer->waiting, writer->size, writer->files.size);
 	writer->size = writer->files.size;
 	writer->time_marked_ms = 0;
 	writer->compresses = true;
@@ -354,7 +358,10 @@ static void after_write(struct log_writer *writer)
 	if (writer->stale)
 		return; /* it is opened, and written to again */
 	writer->size = writer->files.size;
-	if (writer->writes)
+	/* What could not be written waits for a write. */
+	writer->flushes =
+		writer->marks_failure == 0 && log_marks_is_due(&writer->waiting, writer->size);
+	if (writer->has_loan)
 		end_write(writer);
 	count(writer);
 }
@@ -398,30 +405,46 @@ static bool wants_new_file(const struct log_writer *writer)
 {
 	const struct log_files *files = &writer->files;
 	uint64_t limit = files->limits.max_size;
-	size_t n = iov_total(writer->parts, writer->part_count);
+	size_t n = writer->writes ? iov_total(writer->loan, writer->loan_count) : 0;
 	if (log_files_is_full(files))
 		return true;
 	return limit != 0 && files->size > 0 && n <= limit / WHOLE_PART &&
 	       n + LOG_MARK_LINE_SIZE > log_files_room(files);
 }
 
+static uint64_t min_of(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 /* Where the quota is used up, something is deleted first, as far as it is this log's own. */
 static bool has_quota(struct log_writer *writer)
 {
-	uint64_t n = iov_total(writer->parts, writer->part_count);
+	uint64_t n = writer->writes ? iov_total(writer->loan, writer->loan_count) : 0;
 	uint64_t room = log_files_room(&writer->files);
-	n = n < LOG_WRITER_MAX_WRITE ? n : LOG_WRITER_MAX_WRITE;
-	n = n < room ? n : room;
+	n = min_of(min_of(n, LOG_WRITER_MAX_WRITE), room);
 	log_quota_reserve(&writer->member, n + (writer->waiting.count + 2) * LOG_MARK_LINE_SIZE);
 	return !writer->drops;
 }
 
+/* The next mark that waits has its place between two writes. */
+static uint64_t until_next_mark(const struct log_writer *writer)
+{
+	const struct log_marks *waiting = &writer->waiting;
+	return waiting->count > 0 && waiting->list[0].offset > writer->files.size
+		       ? waiting->list[0].offset - writer->files.size
+		       : UINT64_MAX;
+}
+
 static void begin_write(struct log_writer *writer)
 {
-	prepare_text(writer);
+	writer->has_loan = writer->writes;
+	writer->part_count = writer->writes ? writer->loan_count : 0;
+	memcpy(writer->parts, writer->loan, sizeof(writer->loan));
+	prepare_text(writer, writer->files.size);
 	uint64_t room = log_files_room(&writer->files);
 	room = room > writer->text_size ? room - writer->text_size : 1;
-	size_t limit = room < LOG_WRITER_MAX_WRITE ? (size_t)room : LOG_WRITER_MAX_WRITE;
+	size_t limit = (size_t)min_of(min_of(room, until_next_mark(writer)), LOG_WRITER_MAX_WRITE);
 	if (writer->part_count > 0)
 		writer->part_count = iov_limit(writer->parts, writer->part_count, limit);
 	run(writer, write_files, after_write);
@@ -429,10 +452,8 @@ static void begin_write(struct log_writer *writer)
 
 static void begin_rotation(struct log_writer *writer)
 {
-	int parts = writer->part_count;
 	writer->part_count = 0; /* no bytes, no time */
-	prepare_text(writer);
-	writer->part_count = parts;
+	prepare_text(writer, writer->files.size);
 	run(writer, rotate_files, after_open);
 }
 
@@ -441,7 +462,7 @@ static void begin_close(struct log_writer *writer)
 	writer->part_count = 0;
 	writer->text_size = 0;
 	if (writer->files.fd >= 0 && writer->waiting.count > 0)
-		prepare_text(writer);
+		prepare_text(writer, UINT64_MAX);
 	writer->busy = true;
 	loop_task_init(&writer->not_started, writer->params.loop, on_close_not_started);
 	if (loop_job_submit(&writer->job, writer->params.loop, close_files, on_closed) < 0)
@@ -478,8 +499,6 @@ static void step(struct log_writer *writer)
 	} else if (writer->opens) {
 		run(writer, open_files, after_open);
 	} else if (writer->writes || writer->flushes) {
-		if (!writer->writes)
-			writer->part_count = 0;
 		if (writer->stale)
 			run(writer, open_files, after_open);
 		else if (wants_new_file(writer))
@@ -535,8 +554,8 @@ int log_writer_new(
 
 void log_writer_write(struct log_writer *writer, const struct iovec *parts, int count_of_parts)
 {
-	memcpy(writer->parts, parts, (size_t)count_of_parts * sizeof(*parts));
-	writer->part_count = count_of_parts;
+	memcpy(writer->loan, parts, (size_t)count_of_parts * sizeof(*parts));
+	writer->loan_count = count_of_parts;
 	writer->writes = true;
 	step(writer);
 }

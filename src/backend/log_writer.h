@@ -8,6 +8,9 @@
  * its own before the write that needs it, and the owner hears of it in between: whoever keeps note
  * of what FILE has can do so before anything new is in it.
  *
+ * A mark has its place in FILE and may be told before FILE has come that far. It is written when
+ * FILE has, before the first byte behind it.
+ *
  * A write that cannot be done, because of the write itself or because FILE cannot be rotated or
  * opened, has failed; it can be tried again any time. Marks that cannot be written wait for a write
  * that can, at most LOG_MARKS_MAX of them: gaps at one place become one, the last gap takes those
@@ -76,11 +79,11 @@ void log_writer_write(struct log_writer *writer, const struct iovec *parts, int 
 /* How long FILE is, without what is being written. */
 uint64_t log_writer_size(const struct log_writer *writer);
 
-/* N bytes are missing: at this place in FILE. */
+/* N bytes are missing: at this place in FILE. What was to come behind them comes earlier. */
 void log_writer_gap(struct log_writer *writer, uint64_t offset, uint64_t history, uint64_t missed);
-/* Something happened, as of now: "connect" "NAME". */
-void log_writer_event(
-	struct log_writer *writer, uint64_t history, const char *kind, const char *name);
+/* Something happened, as of now: "connect" "NAME". FILE may not have come to its place yet. */
+void log_writer_event(struct log_writer *writer, uint64_t offset, uint64_t history,
+	const char *kind, const char *name);
 
 /* FILE is opened anew at its path: somebody has moved it. */
 void log_writer_reopen(struct log_writer *writer);

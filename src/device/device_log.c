@@ -163,8 +163,12 @@ void device_log_written(struct device *device, const struct peer *peer)
 
 void device_log_event(struct device *device, const char *kind, const char *name)
 {
-	if (device->log != NULL && device->log->peer != NULL)
-		log_writer_event(device->log->stream.writer, device->history.head, kind, name);
+	if (device->log == NULL || device->log->peer == NULL)
+		return;
+	/* Behind what came before it, be that in the log already or not. */
+	uint64_t head = device->history.head;
+	uint64_t log_offset = head - device->params.slot->log_base;
+	log_writer_event(device->log->stream.writer, log_offset, head, kind, name);
 }
 
 void device_log_left(struct device *device)

@@ -49,8 +49,7 @@ static bool log_is_complete(void)
 	return device_readers(bench->device, &log, 1) == 1 && !log.behind;
 }
 
-/* Serves the device, for `pieces` of output, from where the slot says. */
-static void serve(bool found, bool compress, int pieces)
+static void begin_device(bool found, bool compress)
 {
 	void *state;
 	setup(&state);
@@ -73,14 +72,25 @@ static void serve(bool found, bool compress, int pieces)
 	bench->guest_stream = fake_new();
 	bench->guest.params.sink->stream(bench->guest.params.device, &bench->guest_stream->base);
 	bench->guest.params.sink->present(bench->guest.params.device, true);
-	for (int i = 0; i < pieces; i++) {
-		guest_writes(PIECE_SIZE);
-		turn_until(log_is_complete);
-	}
+}
+
+static void end_device(void)
+{
 	bench->guest.params.sink->present(bench->guest.params.device, false);
 	device_close(bench->device, true);
 	turn_until(is_closed);
 	loop_drain(bench->loop);
+}
+
+/* Serves the device, for `pieces` of output, from where the slot says. */
+static void serve(bool found, bool compress, int pieces)
+{
+	begin_device(found, compress);
+	for (int i = 0; i < pieces; i++) {
+		guest_writes(PIECE_SIZE);
+		turn_until(log_is_complete);
+	}
+	end_device();
 }
 
 /* In a process of its own; true: it came to its end. */
@@ -197,9 +207,44 @@ static void a_kill_while_compressing_loses_and_doubles_nothing(void **state)
 	kill_everywhere(FAIL_FDATASYNC, FAIL_BY_KILL, true, 1);
 }
 
+/* ---- places in the index --------------------------------------------------------------------- */
+
+/* In the places that the index tells for that mark, in the file and in the history. */
+static void assert_mark_at(
+	const char *what, unsigned long long log_offset, unsigned long long history)
+{
+	char path[160], line[256];
+	unsigned long long places[2];
+	snprintf(path, sizeof(path), "%s.idx", log_path);
+	FILE *file = fopen(path, "re");
+	assert_non_null(file);
+	bool found = false;
+	while (!found && fgets(line, sizeof(line), file) != NULL)
+		found = strstr(line, what) != NULL;
+	fclose(file);
+	assert_true(found);
+	assert_int_equal(sscanf(line, "%llu %llu ", &places[0], &places[1]), 2);
+	assert_int_equal(places[0], log_offset);
+	assert_int_equal(places[1], history);
+}
+
+/* The guest goes in the same turn as its last bytes come: they are in no file yet. */
+static void an_event_stands_behind_the_output_before_it(void **state)
+{
+	empty_place();
+	begin_device(false, false);
+	guest_writes(18);
+	end_device();
+	void *state_of_bench = bench;
+	teardown(&state_of_bench);
+	assert_mark_at(" vm-start", 0, 0);
+	assert_mark_at(" vm-stop", 18, 18);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_event_stands_behind_the_output_before_it),
 		cmocka_unit_test(a_kill_at_any_rename_loses_and_doubles_nothing),
 		cmocka_unit_test(a_kill_at_any_opening_loses_and_doubles_nothing),
 		cmocka_unit_test(a_kill_at_any_write_loses_and_doubles_nothing),

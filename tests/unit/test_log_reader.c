@@ -337,7 +337,7 @@ static void marks_come_in_their_place(void **state)
 {
 	log_open();
 	log_put(100);
-	log_writer_event(bench->writer, 1, "connect", "a");
+	log_writer_event(bench->writer, log_writer_size(bench->writer), 1, "connect", "a");
 	log_put(100);
 	log_writer_gap(bench->writer, 200, 9, 77);
 	log_put(50);
@@ -441,7 +441,7 @@ static void what_is_written_is_followed(void **state)
 	}
 	assert_int_equal(seen.bytes, 500 + 60 * 700);
 	assert_int_equal(seen.gaps, 0);
-	log_writer_event(bench->writer, 1, "vm-stop", "");
+	log_writer_event(bench->writer, log_writer_size(bench->writer), 1, "vm-stop", "");
 	log_wait(strcmp(seen.mark_what[(seen.marks - 1) % MARKS], "vm-stop") == 0 ||
 		 seen.marks > MARKS);
 	end_reading();

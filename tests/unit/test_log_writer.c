@@ -417,11 +417,12 @@ static void marks_have_their_place(void **state)
 	char line[LOG_MARK_LINE_SIZE];
 	log_open();
 	log_put(100);
-	log_writer_event(bench->writer, 1100, "connect", "some\nbody");
+	log_writer_event(
+		bench->writer, log_writer_size(bench->writer), 1100, "connect", "some\nbody");
 	log_wait(log_count_marks(" connect some?body\n") == 1);
 	log_writer_gap(bench->writer, 100, 1350, 250);
 	log_wait(log_count_marks(" gap 250\n") == 1);
-	log_writer_event(bench->writer, 1350, "vm-stop", "");
+	log_writer_event(bench->writer, log_writer_size(bench->writer), 1350, "vm-stop", "");
 	log_wait(log_count_marks(" vm-stop\n") == 1);
 	assert_int_equal(log_index_line(-1, 0, line), 5);
 	assert_int_equal(strncmp(line, "0 1000 ", 7), 0);
@@ -430,6 +431,87 @@ static void marks_have_their_place(void **state)
 	assert_int_equal(strcmp(line + strlen(line) - 2, "Z\n"), 0);
 	log_index_line(-1, 3, line);
 	assert_int_equal(strncmp(line, "100 1350 ", 9), 0);
+}
+
+/* The place of the only mark of that kind in the file of that number; UINT64_MAX: it has none. */
+static uint64_t place_of_mark(int number, const char *what)
+{
+	char line[LOG_MARK_LINE_SIZE];
+	struct log_mark mark;
+	uint64_t place = UINT64_MAX;
+	for (unsigned i = 0; i < log_index_line(number, i, line); i++) {
+		assert_true(log_mark_parse(line, strlen(line) - 1, &mark));
+		if (strcmp(mark.what, what) == 0) {
+			assert_true(place == UINT64_MAX);
+			place = mark.offset;
+		}
+	}
+	return place;
+}
+
+static void a_mark_waits_for_what_comes_before_it(void **state)
+{
+	log_open();
+	log_put(100);
+	log_writer_event(bench->writer, 118, 1, "connect", "a");
+	log_writer_event(bench->writer, 100, 1, "connect", "b");
+	log_wait(place_of_mark(-1, "connect b") == 100);
+	assert_int_equal(place_of_mark(-1, "connect a"), UINT64_MAX);
+	/* A write ends before the mark, so that a kill never leaves one beyond the end. */
+	log_try(50);
+	assert_int_equal(bench->count, 18);
+	log_wait(place_of_mark(-1, "connect a") == 118);
+	/* Bytes that never come: what is behind them comes earlier. */
+	log_writer_event(bench->writer, 168, 1, "connect", "c");
+	log_writer_event(bench->writer, 218, 1, "connect", "d");
+	log_writer_gap(bench->writer, 118, 1, 70);
+	log_wait(place_of_mark(-1, "connect c") == 118);
+	assert_int_equal(place_of_mark(-1, "gap 70"), 118);
+	log_put(40);
+	log_wait(place_of_mark(-1, "connect d") == 148);
+	/* Nor does anything come after the end. */
+	log_writer_event(bench->writer, 1000, 1, "vm-stop", "");
+	log_close();
+	assert_int_equal(place_of_mark(-1, "vm-stop"), 158);
+}
+
+static void a_mark_ahead_stays_in_its_place_when_the_file_is_another(void **state)
+{
+	log_open();
+	log_put(5000);
+	uint64_t place = 5000 + 7000;
+	log_writer_event(bench->writer, place, 1, "vm-stop", "");
+	log_put(8000);
+	log_wait(place_of_mark(-1, "vm-stop") != UINT64_MAX);
+	assert_int_equal(log_length(0, "") + place_of_mark(-1, "vm-stop"), place);
+	/* Cut by others, with what they have written in its place. */
+	uint64_t size = log_writer_size(bench->writer);
+	log_writer_event(bench->writer, size + 10, 1, "vm-start", "");
+	assert_int_equal(truncate(bench->path, 3), 0);
+	log_put(30);
+	log_wait(place_of_mark(-1, "vm-start") != UINT64_MAX);
+	assert_int_equal(place_of_mark(-1, "vm-start"), 13);
+}
+
+static void a_write_may_begin_while_marks_are_written(void **state)
+{
+	char bytes[30];
+	struct iovec part = {bytes, sizeof(bytes)};
+	log_open();
+	log_put(100);
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = log_byte(bench->written + i);
+	fail_reset();
+	fail_nth(FAIL_OPENAT, 1, FAIL_BY_WAITING);
+	log_writer_event(bench->writer, 100, 1, "connect", "a");
+	log_wait(fail_count(FAIL_OPENAT) == 1);
+	bench->done = false;
+	log_writer_write(bench->writer, &part, 1);
+	fail_release();
+	log_wait(bench->done);
+	assert_int_equal(bench->count, sizeof(bytes));
+	bench->written += sizeof(bytes);
+	assert_log_has(0);
 }
 
 static void times_are_told_ten_times_a_second_at_most(void **state)
@@ -455,7 +537,8 @@ static void an_index_alone_fills_a_file(void **state)
 	log_open();
 	log_put(1);
 	for (int i = 0; i < 1000 && !log_exists(0, ""); i++) {
-		log_writer_event(bench->writer, 1, "connect", "somebody with quite a long name");
+		log_writer_event(bench->writer, log_writer_size(bench->writer), 1, "connect",
+			"somebody with quite a long name");
 		log_put(1);
 	}
 	assert_true(log_exists(0, ""));
@@ -471,7 +554,8 @@ static void marks_that_could_not_be_written_wait(void **state)
 	for (unsigned i = 1; i <= 3; i++)
 		log_writer_gap(bench->writer, 100, 100 + 50 * i, 50);
 	for (unsigned i = 0; i < 50; i++)
-		log_writer_event(bench->writer, 1, "connect", "somebody");
+		log_writer_event(
+			bench->writer, log_writer_size(bench->writer), 1, "connect", "somebody");
 	for (unsigned i = 0; i < 50; i++)
 		log_writer_gap(bench->writer, 101 + i, 300, 2);
 	log_wait(fail_count(FAIL_WRITE) > 1);
@@ -502,7 +586,7 @@ static void half_a_line_is_taken_back(void **state)
 	fputs("10 20 2026-01-0", file);
 	fclose(file);
 	log_open();
-	log_writer_event(bench->writer, 1, "vm-start", "");
+	log_writer_event(bench->writer, log_writer_size(bench->writer), 1, "vm-start", "");
 	log_wait(log_count_marks(" vm-start\n") == 1);
 	assert_true(log_length(-1, ".idx") > before + 20);
 	assert_int_equal(log_count_marks("2026-01-0\n"), 0);
@@ -546,6 +630,9 @@ int main(void)
 		with_log(a_deleted_directory_is_waited_for),
 		with_log(a_directory_that_became_a_link_is_refused),
 		with_log(marks_have_their_place),
+		with_log(a_mark_waits_for_what_comes_before_it),
+		with_log(a_mark_ahead_stays_in_its_place_when_the_file_is_another),
+		with_log(a_write_may_begin_while_marks_are_written),
 		with_log(times_are_told_ten_times_a_second_at_most),
 		with_log(an_index_alone_fills_a_file),
 		with_log(marks_that_could_not_be_written_wait),
