@@ -1,6 +1,7 @@
 /* The files of a log by their places; see log_catalog.h. */
 #include "backend/log_catalog.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -72,6 +73,7 @@ static bool is_same_file(const struct entry *entry, const struct log_source *sou
 
 static int add_entry(struct entries *entries, const struct log_source *source)
 {
+	assert(entries->list != NULL || entries->count == 0);
 	if (entries->list == NULL || entries->count == entries->room) {
 		size_t room = entries->room != 0 ? 2 * entries->room : 8;
 		struct entry *list = realloc(entries->list, room * sizeof(*list));

@@ -14,8 +14,7 @@ struct portless {
 	void (*closed)(void *device); /* NULL until the backend is to be closed */
 };
 
-/* ---- the stream to nobody ---------------------------------------------------------------------
- */
+/* ---- the stream to nobody -------------------------------------------------------------------- */
 
 static void do_nothing(struct stream *stream)
 {

@@ -10,8 +10,7 @@
 /* More than any key but a piece of typing becomes: a BREAK and a SysRq key. */
 enum { KEY_ROOM = 64, MENU_LINE_SIZE = 160 };
 
-/* ---- frames -----------------------------------------------------------------------------------
- */
+/* ---- frames ---------------------------------------------------------------------------------- */
 
 static size_t room(const struct attach *attach)
 {
@@ -49,8 +48,7 @@ static void put_pen(struct attach *attach, enum frame_pen what)
 	attach_put_frame(attach, FRAME_PEN, &payload, 1);
 }
 
-/* ---- typing -----------------------------------------------------------------------------------
- */
+/* ---- typing ---------------------------------------------------------------------------------- */
 
 /* What has no chance is not sent, and said once. */
 static bool may_type(struct attach *attach)
@@ -90,8 +88,7 @@ static void put_break(struct attach *attach, const uint8_t *key)
 		attach_put_frame(attach, FRAME_DATA, key, 1);
 }
 
-/* ---- the menu ---------------------------------------------------------------------------------
- */
+/* ---- the menu -------------------------------------------------------------------------------- */
 
 /* The escape key's name in place of "%s", which stands in the text once. */
 static void fill(const struct attach *attach, const char *text, char *ret, size_t size)
@@ -171,8 +168,8 @@ static void on_log(struct attach *attach, uint8_t key)
 {
 	char text[ATTACH_MESSAGE_MAX];
 	const char *path = json_text(attach->params->reply, "log");
-	snprintf(text, sizeof(text), "%s%s", path[0] != '\0' ? "the log is " : "it has no log",
-		path);
+	snprintf(text, sizeof(text), "%s%s",
+		path[0] != '\0' ? "the log is " : "the device has no log", path);
 	attach_say(attach, text);
 }
 
@@ -234,8 +231,7 @@ void attach_take_keys(struct attach *attach)
 	attach->keys_from = attach->keys_to = 0;
 }
 
-/* ---- from the terminal ------------------------------------------------------------------------
- */
+/* ---- from the terminal ----------------------------------------------------------------------- */
 
 static int on_space(void *consumer, struct iovec iov[STREAM_MAX_PARTS])
 {

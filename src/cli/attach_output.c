@@ -64,8 +64,7 @@ void attach_output_end_line(struct attach_output *output)
 	output->at_line_start = true;
 }
 
-/* ---- messages ---------------------------------------------------------------------------------
- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 /* What others said (a reason, a name) does nothing to the terminal. */
 static void put_line(struct attach_output *output, const char *text, size_t n)
@@ -127,8 +126,7 @@ void attach_output_message(struct attach_output *output, const char *format, ...
 		output->messages_lost++;
 }
 
-/* ---- the menu ---------------------------------------------------------------------------------
- */
+/* ---- the menu -------------------------------------------------------------------------------- */
 
 void attach_output_menu(struct attach_output *output, const char *text, int columns)
 {
@@ -166,8 +164,7 @@ void attach_output_menu_end(struct attach_output *output)
 	put_text(output, BACK);
 }
 
-/* ---- to standard output -----------------------------------------------------------------------
- */
+/* ---- to standard output ---------------------------------------------------------------------- */
 
 struct iovec attach_output_pending(struct attach_output *output)
 {

@@ -1,6 +1,7 @@
 /* A session of `chardev attach`; see attach_session.h and attach_internal.h. */
 #include "cli/attach_internal.h"
 
+#include "cli/terminal_mode.h"
 #include "util/fd.h"
 #include "util/time_text.h"
 
@@ -14,8 +15,7 @@
 
 enum { DRAIN_MS = 3000 };
 
-/* ---- messages ---------------------------------------------------------------------------------
- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 void attach_say(struct attach *attach, const char *text)
 {
@@ -28,8 +28,7 @@ void attach_say(struct attach *attach, const char *text)
 		attach_show_menu(attach);
 }
 
-/* ---- the end ----------------------------------------------------------------------------------
- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 static void on_closed(struct attach *attach)
 {
@@ -108,8 +107,7 @@ static void end_by_server(struct attach *attach)
 	}
 }
 
-/* ---- from the server to the terminal -----------------------------------------------------------
- */
+/* ---- from the server to the terminal --------------------------------------------------------- */
 
 static void on_data(void *user, uint64_t offset, const uint8_t *bytes, size_t n)
 {
@@ -180,8 +178,7 @@ static void write_output(struct attach *attach)
 	}
 }
 
-/* ---- from the terminal to the server -----------------------------------------------------------
- */
+/* ---- from the terminal to the server --------------------------------------------------------- */
 
 static void write_frames(struct attach *attach)
 {
@@ -206,8 +203,7 @@ static void tell_end_of_input(struct attach *attach)
 	shutdown(attach->server.in_fd, SHUT_WR);
 }
 
-/* ---- both ways --------------------------------------------------------------------------------
- */
+/* ---- both ways ------------------------------------------------------------------------------- */
 
 void attach_go_on(struct attach *attach)
 {
@@ -238,8 +234,7 @@ static void on_task(struct loop_task *task)
 		loop_task_post(&attach->task);
 }
 
-/* ---- the server's stream ----------------------------------------------------------------------
- */
+/* ---- the server's stream --------------------------------------------------------------------- */
 
 static int on_space(void *consumer, struct iovec iov[STREAM_MAX_PARTS])
 {
@@ -294,8 +289,7 @@ static const struct stream_sink server_sink = {
 	.gone = on_gone,
 };
 
-/* ---- the beginning ----------------------------------------------------------------------------
- */
+/* ---- the beginning --------------------------------------------------------------------------- */
 
 static enum attach_screen screen_of_stdout(void)
 {
@@ -328,6 +322,9 @@ static int open_terminal(struct attach *attach, struct error *err)
 	if (code < 0)
 		return code;
 	stream_attach(terminal_stream(attach->terminal), &attach_keys_sink, attach);
+	/* A pager behind us has the terminal for itself. */
+	if (attach->params->read_only && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
+		terminal_ignore_keys(STDIN_FILENO);
 	attach->input_ended = attach->params->read_only;
 	attach->input_told = attach->params->read_only;
 	return 0;

@@ -10,8 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- the pen ----------------------------------------------------------------------------------
- */
+/* ---- the pen --------------------------------------------------------------------------------- */
 
 /* The holder: NULL or null is nobody. */
 static void set_pen(struct attach_state *state, bool yours, const json_t *holder)
@@ -46,16 +45,16 @@ bool attach_state_may_type(const struct attach_state *state)
 	return !state->read_only && (state->has_pen || state->pen_is_free);
 }
 
-/* ---- the beginning ----------------------------------------------------------------------------
- */
+/* ---- the beginning --------------------------------------------------------------------------- */
 
 void attach_state_init(struct attach_state *state, const json_t *reply, const char *domain,
 	int escape, bool has_menu, bool read_only)
 {
 	size_t i;
 	const json_t *viewer, *holder = NULL;
-	json_array_foreach(json_object_get(reply, "viewers"), i,
-		viewer) if (json_flag(viewer, "pen")) holder = viewer;
+	json_array_foreach(json_object_get(reply, "viewers"), i, viewer)
+		if (json_flag(viewer, "pen"))
+			holder = viewer;
 	*state = (struct attach_state){
 		.has_menu = has_menu && escape != MENU_NO_ESCAPE,
 		.read_only = read_only,
@@ -89,7 +88,7 @@ static void greet(const struct attach_state *state, const json_t *reply, int64_t
 		add(ret, "; %.200s", pen);
 	add(ret, "%s", "\n");
 	if (!json_flag(reply, "guest_attached"))
-		add(ret, "no VMM is attached to it\n");
+		add(ret, "no VMM is attached to the device\n");
 	if (last == NULL || time_parse(last, &then_ms) < 0 ||
 		now_ms - then_ms >= ATTACH_SILENT_MS) {
 		silence_text(last, now_ms, silence);
@@ -108,8 +107,7 @@ void attach_state_greeting(const struct attach_state *state, const json_t *reply
 			json_number(reply, "missed"));
 }
 
-/* ---- what comes then --------------------------------------------------------------------------
- */
+/* ---- what comes then ------------------------------------------------------------------------- */
 
 static uint64_t gap_before(struct attach_state *state, uint64_t offset)
 {

@@ -39,7 +39,7 @@ static const char *standing(const json_t *viewer)
 	return json_flag(viewer, "pen")         ? " has the pen"
 	       : json_flag(viewer, "asks")      ? " asks for the pen"
 	       : json_flag(viewer, "read_only") ? " only reads"
-						: " may ask for the pen";
+						: " does not type";
 }
 
 /* The viewers, a line each; messages are bounded, and so is this. */
@@ -51,8 +51,7 @@ static void say_viewers(struct attach *attach, const json_t *reply)
 	const json_t *viewers = json_object_get(device, "viewers");
 	const json_t *viewer;
 	json_int_t id = json_number(attach->params->reply, "id");
-	json_array_foreach(viewers, i, viewer)
-	{
+	json_array_foreach(viewers, i, viewer) {
 		size_t n = strlen(text);
 		if (n + WHO_SIZE + 64 > sizeof(text)) {
 			snprintf(text + n, sizeof(text) - n,

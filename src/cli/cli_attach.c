@@ -24,8 +24,7 @@ struct attach_options {
 	int escape;
 };
 
-/* ---- options -----------------------------------------------------------------------------------
- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 /* A time, or where in the history. */
 static int take_since(struct attach_options *options, const char *text, struct error *err)
@@ -93,8 +92,7 @@ static int take_options(struct attach_options *options, int argc, char **argv)
 	return 0;
 }
 
-/* ---- asking ------------------------------------------------------------------------------------
- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 static json_t *make_parameters(
 	const struct attach_options *options, const struct control_target *target)
@@ -141,8 +139,9 @@ static bool is_refused(const struct attach_options *options, const struct contro
 	char who[WHO_SIZE] = "another viewer";
 	if (options->read_only || isatty(STDIN_FILENO) || json_flag(reply, "pen"))
 		return false;
-	json_array_foreach(json_object_get(reply, "viewers"), i,
-		viewer) if (json_flag(viewer, "pen")) who_text(viewer, who);
+	json_array_foreach(json_object_get(reply, "viewers"), i, viewer)
+		if (json_flag(viewer, "pen"))
+			who_text(viewer, who);
 	fprintf(stderr,
 		"chardev: %s/%s: %s has the pen, so nothing can be typed; --force takes it, and "
 		"--read-only does without\n",

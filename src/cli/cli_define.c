@@ -13,14 +13,14 @@ static void print_reply(const char *file, const json_t *reply)
 	const json_t *entry;
 	const json_t *devices = json_object_get(reply, "devices");
 	const char *domain = json_string_value(json_object_get(reply, "domain"));
-	json_array_foreach(json_object_get(reply, "warnings"), i, entry) if (json_is_string(entry))
-		fprintf(stderr, "%s: warning: %s\n", file, json_string_value(entry));
+	json_array_foreach(json_object_get(reply, "warnings"), i, entry)
+		if (json_is_string(entry))
+			fprintf(stderr, "%s: warning: %s\n", file, json_string_value(entry));
 	table_print_text(domain != NULL ? domain : "?", stdout);
-	fputs(json_array_size(devices) > 0 ? ": defined, and opened or closed:"
-					   : ": defined, no device changed",
+	fputs(json_array_size(devices) > 0 ? ": defined; opened, closed or opened anew:"
+					   : ": defined; no device changed",
 		stdout);
-	json_array_foreach(devices, i, entry)
-	{
+	json_array_foreach(devices, i, entry) {
 		fputc(' ', stdout);
 		table_print_text(json_is_string(entry) ? json_string_value(entry) : "?", stdout);
 	}

@@ -75,7 +75,8 @@ static int print(const json_t *domains, enum list_as as)
 	json_t **sorted = calloc(count + 1, sizeof(json_t *));
 	int code = sorted != NULL ? 0 : -1;
 	if (code == 0) {
-		json_array_foreach(domains, i, domain) sorted[i] = domain;
+		json_array_foreach(domains, i, domain)
+			sorted[i] = domain;
 		qsort(sorted, count, sizeof(json_t *), by_name);
 		code = printers[as](sorted, count);
 	}

@@ -31,8 +31,7 @@ struct printing {
 	struct frame_decoder decoder;
 };
 
-/* ---- printing ----------------------------------------------------------------------------------
- */
+/* ---- printing -------------------------------------------------------------------------------- */
 
 static void on_out(void *user, const void *bytes, size_t n)
 {
@@ -98,8 +97,7 @@ static int print_all(
 		       : 0;
 }
 
-/* ---- asking ------------------------------------------------------------------------------------
- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 static json_t *make_parameters(
 	const struct log_options *options, const struct control_target *target)
@@ -161,8 +159,7 @@ static int show(const struct log_options *options, const char *where)
 	return code < 0 ? control_failed(&err) : 0;
 }
 
-/* ---- options -----------------------------------------------------------------------------------
- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 /* 0, or EXIT_USAGE after a sentence. */
 static int take_option(struct log_options *options, int c, const char *command)

@@ -2,9 +2,9 @@
  * chardev qemu: the arguments that attach QEMU to a domain's devices, one a line. They do not need
  * the devices to be there: what `chardev run` makes of the same file stands where these point to.
  */
-#include "cli/vmm_attach.h"
 #include "cli/command.h"
 #include "cli/input.h"
+#include "cli/vmm_attach.h"
 #include "device/runtime.h"
 
 #include <errno.h>

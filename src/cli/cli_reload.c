@@ -17,13 +17,13 @@ static int print_reply(const json_t *reply)
 	size_t i;
 	const json_t *entry;
 	const json_t *failed = json_object_get(reply, "failed");
-	json_array_foreach(json_object_get(reply, "changed"), i, entry)
-	{
+	json_array_foreach(json_object_get(reply, "changed"), i, entry) {
 		table_print_text(json_is_string(entry) ? json_string_value(entry) : "?", stdout);
 		fputs(": changed\n", stdout);
 	}
-	json_array_foreach(failed, i, entry) fprintf(
-		stderr, "chardev: %s: %s\n", text_of(entry, "domain"), text_of(entry, "message"));
+	json_array_foreach(failed, i, entry)
+		fprintf(stderr, "chardev: %s: %s\n", text_of(entry, "domain"),
+			text_of(entry, "message"));
 	return json_array_size(failed) > 0 ? 1 : 0;
 }
 

@@ -8,7 +8,6 @@
  *  - The exit status is the VMM's (128 and the number of the signal that ended it), 127 and 126
  *    when it is not there or cannot be executed, 0 without a VMM, 1 when the domain cannot be had.
  */
-#include "cli/vmm_attach.h"
 #include "cli/command.h"
 #include "cli/input.h"
 #include "cli/run_control.h"
@@ -16,6 +15,7 @@
 #include "cli/run_table.h"
 #include "cli/run_vmm.h"
 #include "cli/terminal.h"
+#include "cli/vmm_attach.h"
 #include "device/domains.h"
 #include "device/report.h"
 #include "loop/loop.h"
@@ -72,8 +72,7 @@ static const struct domain *domain_of(const struct run *run)
 	return active_domain_config(run->active);
 }
 
-/* ---- the end -----------------------------------------------------------------------------------
- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 /* loop_drain() has waited for it. */
 static void on_breaks_closed(void *user)
@@ -137,8 +136,7 @@ static void on_signal(struct loop_signal *base, int number)
 	}
 }
 
-/* ---- the devices' events -----------------------------------------------------------------------
- */
+/* ---- the devices' events --------------------------------------------------------------------- */
 
 /* A line that may stand beside what is typed on a raw terminal. */
 static void say(void *user, const char *domain, const char *alias, const char *text)
@@ -220,8 +218,7 @@ static const struct domains_listener domains_listener = {
 	.closed = on_closed,
 };
 
-/* ---- the console -------------------------------------------------------------------------------
- */
+/* ---- the console ----------------------------------------------------------------------------- */
 
 /* Nothing is typed from here on: what the VMM says of its end shall stand on lines of its own. */
 static void on_leave(void *user)
@@ -261,8 +258,7 @@ static int open_console(struct run *run, struct error *err)
 	return 0;
 }
 
-/* ---- the VMM -----------------------------------------------------------------------------------
- */
+/* ---- the VMM --------------------------------------------------------------------------------- */
 
 static bool runs_qemu(const struct run *run)
 {
@@ -319,8 +315,7 @@ static int start_vmm(struct run *run, struct error *err)
 	return code;
 }
 
-/* ---- the beginning -----------------------------------------------------------------------------
- */
+/* ---- the beginning --------------------------------------------------------------------------- */
 
 /* 0, 1 and 2 must be taken, or a device would get one of them and the VMM inherit it. */
 static void take_standard_descriptors(void)

@@ -13,8 +13,7 @@
 
 static const char SYSTEM_SOCKET[] = "/run/chardev/chardevd.sock";
 
-/* ---- options -----------------------------------------------------------------------------------
- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 int control_options_next(struct control_options *options, int argc, char **argv,
 	const char *letters, const struct option *table)
@@ -28,7 +27,8 @@ int control_options_next(struct control_options *options, int argc, char **argv,
 			options->runtime_dir = optarg;
 		} else if (c == ':' || c == '?') {
 			control_usage(argv[0], "%s %s", argv[optind - 1],
-				c == ':' ? "needs a value" : "is not an option, or has a value too many");
+				c == ':' ? "needs a value"
+					 : "is not an option, or has a value too many");
 			return '?';
 		} else {
 			return c;
@@ -53,14 +53,13 @@ int control_failed(const struct error *err)
 	return 1;
 }
 
-/* ---- whom it is about --------------------------------------------------------------------------
- */
+/* ---- whom it is about ------------------------------------------------------------------------ */
 
 static int check_name(const char *name, const char *what, const char *word, struct error *err)
 {
 	if (name[0] == '\0')
-		return error_set(err, -EINVAL, "\"%.100s\" names no %s; it is DOMAIN or DOMAIN/DEVICE",
-			word, what);
+		return error_set(err, -EINVAL,
+			"\"%.100s\" names no %s; it is DOMAIN or DOMAIN/DEVICE", word, what);
 	/* JSON has no place for anything else. */
 	json_t *text = json_string(name);
 	if (text == NULL)
@@ -99,8 +98,7 @@ json_t *control_target_parameters(const struct control_target *target)
 	return json_pack("{s:s, s:s*}", "domain", target->domain, "device", target->device);
 }
 
-/* ---- whom it asks ------------------------------------------------------------------------------
- */
+/* ---- whom it asks ---------------------------------------------------------------------------- */
 
 static int runtime_socket(const struct control_options *options, const char *leaf,
 	char ret[CONTROL_PATH_SIZE], struct error *err)
@@ -118,8 +116,8 @@ static int runtime_socket(const struct control_options *options, const char *lea
 		       : code;
 }
 
-int control_daemon_path(const struct control_options *options, char ret[CONTROL_PATH_SIZE],
-	struct error *err)
+int control_daemon_path(
+	const struct control_options *options, char ret[CONTROL_PATH_SIZE], struct error *err)
 {
 	return runtime_socket(options, "chardevd.sock", ret, err);
 }
@@ -143,7 +141,8 @@ static int no_daemon(const char *path, struct error *err)
 {
 	bool has_other = strcmp(path, SYSTEM_SOCKET) != 0 && access(SYSTEM_SOCKET, F_OK) == 0;
 	return error_set(err, -ENOENT,
-		"chardevd does not run (nothing serves %s); start it with %s, or give --socket PATH%s%s",
+		"chardevd does not run (nothing serves %s); start it with %s, or give --socket "
+		"PATH%s%s",
 		path, geteuid() == 0 ? "\"systemctl start chardevd\"" : "\"chardevd\"",
 		has_other ? "; the system's is " : "", has_other ? SYSTEM_SOCKET : "");
 }

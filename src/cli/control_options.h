@@ -44,8 +44,7 @@ int control_usage(const char *command, const char *format, ...)
 /* Says the sentence. 1. */
 int control_failed(const struct error *err);
 
-/* ---- whom it is about --------------------------------------------------------------------------
- */
+/* ---- whom it is about ------------------------------------------------------------------------ */
 
 struct control_target {
 	char *domain;
@@ -59,14 +58,13 @@ void control_target_fini(struct control_target *target);
 /* {"domain": ..., "device": ...} for a call; NULL when memory ran out. */
 json_t *control_target_parameters(const struct control_target *target);
 
-/* ---- whom it asks ------------------------------------------------------------------------------
- */
+/* ---- whom it asks ---------------------------------------------------------------------------- */
 
 enum { CONTROL_PATH_SIZE = 256, CONTROL_PATIENCE_MS = 5000 };
 
 /* Where chardevd listens, and a domain's own server. */
-int control_daemon_path(const struct control_options *options, char ret[CONTROL_PATH_SIZE],
-	struct error *err);
+int control_daemon_path(
+	const struct control_options *options, char ret[CONTROL_PATH_SIZE], struct error *err);
 int control_domain_path(const struct control_options *options, const char *domain,
 	char ret[CONTROL_PATH_SIZE], struct error *err);
 

@@ -10,8 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- where they are ---------------------------------------------------------------------------
- */
+/* ---- where they are -------------------------------------------------------------------------- */
 
 static int is_domain_dir(const struct dirent *entry)
 {
@@ -36,8 +35,7 @@ static void add_runs(struct strlist *paths, const char *daemon_path)
 	free(entries);
 }
 
-/* ---- connecting --------------------------------------------------------------------------------
- */
+/* ---- connecting ------------------------------------------------------------------------------ */
 
 static void connect_one(struct control_servers *servers, const char *path)
 {
@@ -100,8 +98,7 @@ void control_servers_fini(struct control_servers *servers)
 	*servers = (struct control_servers){0};
 }
 
-/* ---- asking ------------------------------------------------------------------------------------
- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 static int ask_one(struct client *client, const char *method, bool more,
 	void (*on_reply)(void *user, const json_t *reply), void *user, struct error *err)

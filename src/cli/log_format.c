@@ -20,8 +20,7 @@ void log_format_init(struct log_format *format, enum log_format_mode mode,
 	format->line_size = 0;
 }
 
-/* ---- JSON --------------------------------------------------------------------------------------
- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 static json_t *time_or_null(const char *time)
 {
@@ -72,8 +71,7 @@ static void put_line(struct log_format *format, bool continues)
 	format->line_size = 0;
 }
 
-/* ---- bytes -------------------------------------------------------------------------------------
- */
+/* ---- bytes ----------------------------------------------------------------------------------- */
 
 static void begin_line(struct log_format *format, uint64_t offset)
 {
@@ -166,8 +164,7 @@ void log_format_end(struct log_format *format)
 		format->sink->out(format->user, "\n", 1);
 }
 
-/* ---- marks -------------------------------------------------------------------------------------
- */
+/* ---- marks ----------------------------------------------------------------------------------- */
 
 static void take_mark(struct log_format *format, uint64_t offset, const json_t *mark)
 {

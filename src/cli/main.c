@@ -36,7 +36,9 @@ static const struct command commands[] = {
 		"DOMAIN[/DEVICE] [--read-only] [--force] [--lossless] [--tail N | --since X] "
 		"[--escape KEY]" CONTROL_USAGE,
 		"see a device's output, and type", cli_attach},
-	{"log", "DOMAIN[/DEVICE] [--follow] [--tail N | --since X] [--timestamps | --json]" CONTROL_USAGE,
+	{"log",
+		"DOMAIN[/DEVICE] [--follow] [--tail N | --since X] [--timestamps | "
+		"--json]" CONTROL_USAGE,
 		"print a device's log", cli_log},
 	{"send", "[--force] [-n] DOMAIN[/DEVICE] [TEXT...]" CONTROL_USAGE,
 		"type TEXT, or standard input, as one piece", cli_send},
@@ -65,7 +67,7 @@ static int print_help(FILE *to)
 {
 	fputs("usage: chardev COMMAND [ARGUMENTS]\n\n", to);
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].summary);
+		fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].summary);
 	fputs("\n\"chardev help COMMAND\" shows how to use one; see also chardev(1).\n", to);
 	return 0;
 }

@@ -20,8 +20,7 @@ void silence_text(const char *last_output, int64_t now_ms, char ret[SILENCE_SIZE
 	snprintf(ret, SILENCE_SIZE, "silent for %s, since %.40s", ago, last_output);
 }
 
-/* ---- the table --------------------------------------------------------------------------------
- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 void status_table_init(struct table *table)
 {
@@ -34,8 +33,9 @@ static const json_t *pen_holder(const json_t *device)
 {
 	size_t i;
 	const json_t *viewer;
-	json_array_foreach(json_object_get(device, "viewers"), i,
-		viewer) if (json_flag(viewer, "pen")) return viewer;
+	json_array_foreach(json_object_get(device, "viewers"), i, viewer)
+		if (json_flag(viewer, "pen"))
+			return viewer;
 	return NULL;
 }
 
@@ -86,8 +86,7 @@ void status_table_add(struct table *table, const json_t *reply, int64_t now_ms)
 	table_add(table, json_text(domain, "reason"));
 }
 
-/* ---- pages ------------------------------------------------------------------------------------
- */
+/* ---- pages ----------------------------------------------------------------------------------- */
 
 enum { LABEL_WIDTH = 10, LINE_SIZE = 1024 };
 
@@ -131,7 +130,7 @@ static void print_output(const json_t *device, int64_t now_ms, FILE *to)
 		json_number(device, "head"),
 		json_number(device, "head") - json_number(device, "oldest"), silence);
 	line(to, "input",
-		"%" JSON_INTEGER_FORMAT " bytes wait for the guest, %" JSON_INTEGER_FORMAT " lost",
+		"%" JSON_INTEGER_FORMAT " bytes given to the guest, %" JSON_INTEGER_FORMAT " lost",
 		json_number(device, "input_bytes"), json_number(device, "input_dropped"));
 	line(to, "losses",
 		"%" JSON_INTEGER_FORMAT
@@ -146,7 +145,8 @@ static void print_log(const json_t *log, FILE *to)
 {
 	if (!json_is_object(log))
 		return;
-	line(to, "log", "%s, %" JSON_INTEGER_FORMAT " bytes in %" JSON_INTEGER_FORMAT " file%s%s",
+	line(to, "log",
+		"%s, %" JSON_INTEGER_FORMAT " bytes on disk in %" JSON_INTEGER_FORMAT " file%s%s",
 		json_text(log, "path"), json_number(log, "bytes"), json_number(log, "files"),
 		json_number(log, "files") == 1 ? "" : "s",
 		json_flag(log, "failing") ? ", which cannot be written now" : "");
@@ -156,13 +156,14 @@ static void print_readers(const json_t *device, FILE *to)
 {
 	size_t i;
 	const json_t *reader;
-	json_array_foreach(json_object_get(device, "readers"), i, reader) line(to, "reader",
-		"%s, took %" JSON_INTEGER_FORMAT " bytes, dropped %" JSON_INTEGER_FORMAT
-		" in %" JSON_INTEGER_FORMAT " gaps, typed %" JSON_INTEGER_FORMAT "%s%s",
-		json_text(reader, "name"), json_number(reader, "taken"),
-		json_number(reader, "dropped"), json_number(reader, "gaps"),
-		json_number(reader, "typed"), json_flag(reader, "behind") ? ", behind" : "",
-		json_flag(reader, "failing") ? ", failing" : "");
+	json_array_foreach(json_object_get(device, "readers"), i, reader)
+		line(to, "reader",
+			"%s, took %" JSON_INTEGER_FORMAT " bytes, dropped %" JSON_INTEGER_FORMAT
+			" in %" JSON_INTEGER_FORMAT " gaps, typed %" JSON_INTEGER_FORMAT "%s%s",
+			json_text(reader, "name"), json_number(reader, "taken"),
+			json_number(reader, "dropped"), json_number(reader, "gaps"),
+			json_number(reader, "typed"), json_flag(reader, "behind") ? ", behind" : "",
+			json_flag(reader, "failing") ? ", failing" : "");
 }
 
 static const char *standing(const json_t *viewer)
@@ -178,8 +179,7 @@ static void print_viewers(const json_t *device, FILE *to)
 	size_t i;
 	char who[WHO_SIZE];
 	const json_t *viewer;
-	json_array_foreach(json_object_get(device, "viewers"), i, viewer)
-	{
+	json_array_foreach(json_object_get(device, "viewers"), i, viewer) {
 		who_text(viewer, who);
 		line(to, "viewer",
 			"%s%s, since %s, dropped %" JSON_INTEGER_FORMAT

@@ -64,8 +64,7 @@ static struct terminal *of(struct stream *stream)
 	return container_of(stream, struct terminal, base);
 }
 
-/* ---- input ------------------------------------------------------------------------------------
- */
+/* ---- input ----------------------------------------------------------------------------------- */
 
 static bool is_key(const struct terminal *terminal, char c)
 {
@@ -204,8 +203,7 @@ static void read_file(struct terminal *terminal)
 		loop_task_post(&terminal->task);
 }
 
-/* ---- output -----------------------------------------------------------------------------------
- */
+/* ---- output ---------------------------------------------------------------------------------- */
 
 static int no_space(void *consumer, struct iovec iov[STREAM_MAX_PARTS])
 {
@@ -245,8 +243,7 @@ static const struct stream_sink out_sink = {
 	.gone = on_output_gone,
 };
 
-/* ---- the stream -------------------------------------------------------------------------------
- */
+/* ---- the stream ------------------------------------------------------------------------------ */
 
 static void read_start(struct stream *stream)
 {
@@ -359,8 +356,7 @@ static const struct stream_ops terminal_ops = {
 	.close = close_stream,
 };
 
-/* ---- opening ----------------------------------------------------------------------------------
- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 /* A descriptor of our own for the same thing, non-blocking where that means something. */
 static int own_descriptor(struct end *end, int access)

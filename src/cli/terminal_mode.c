@@ -8,15 +8,18 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <termios.h>
+#include <unistd.h>
 
 enum { CRASH_COUNT = 5 };
 
 static const int crash_signals[CRASH_COUNT] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 
 static struct {
-	volatile sig_atomic_t fd; /* the terminal in raw mode and one; 0: none */
+	volatile sig_atomic_t fd; /* the terminal whose mode is another, and one; 0: none */
+	bool is_raw;              /* else its keys are ignored */
 	struct termios saved;
 	struct sigaction before[CRASH_COUNT];
 	bool watching; /* exits and crashes */
@@ -30,12 +33,14 @@ void terminal_restore(void)
 	/* At once, not after the output: a terminal that was stopped with ^S would hang us. */
 	if (fd >= 0)
 		tcsetattr(fd, TCSANOW, &mode.saved);
+	if (fd >= 0 && !mode.is_raw)
+		tcflush(fd, TCIFLUSH);
 	errno = saved_errno;
 }
 
 const char *terminal_newline(void)
 {
-	return mode.fd != 0 ? "\r\n" : "\n";
+	return mode.fd != 0 && mode.is_raw ? "\r\n" : "\n";
 }
 
 /* Gives the crash to whom it would have gone: the kernel, or a sanitizer. */
@@ -62,6 +67,19 @@ static void watch(void)
 		sigaction(crash_signals[i], &action, &mode.before[i]);
 }
 
+/* From mode.saved, which the caller has filled in. */
+static int change(int fd, const struct termios *wanted, bool is_raw)
+{
+	watch();
+	mode.is_raw = is_raw;
+	mode.fd = fd + 1;
+	if (tcsetattr(fd, TCSADRAIN, wanted) == 0)
+		return 0;
+	int status = -errno;
+	mode.fd = 0;
+	return status;
+}
+
 int terminal_make_raw(int fd)
 {
 	struct termios raw;
@@ -71,11 +89,15 @@ int terminal_make_raw(int fd)
 		return -errno;
 	raw = mode.saved;
 	cfmakeraw(&raw);
-	watch();
-	mode.fd = fd + 1;
-	if (tcsetattr(fd, TCSADRAIN, &raw) == 0)
-		return 0;
-	int status = -errno;
-	mode.fd = 0;
-	return status;
+	return change(fd, &raw, true);
+}
+
+void terminal_ignore_keys(int fd)
+{
+	struct termios quiet;
+	if (mode.fd != 0 || tcgetpgrp(fd) != getpgrp() || tcgetattr(fd, &mode.saved) < 0)
+		return;
+	quiet = mode.saved;
+	quiet.c_lflag &= ~(tcflag_t)(ECHO | ICANON);
+	change(fd, &quiet, false);
 }

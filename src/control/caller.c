@@ -37,8 +37,7 @@ static const char *wrong_parameter(const struct method *method, json_t *paramete
 {
 	const char *name;
 	json_t *value;
-	json_object_foreach(parameters, name, value)
-	{
+	json_object_foreach(parameters, name, value) {
 		const struct parameter *known = method->parameters;
 		while (known->name != NULL && strcmp(known->name, name) != 0)
 			known++;

@@ -28,8 +28,7 @@ static int out_of_memory(struct error *err)
 	return error_set(err, -ENOMEM, "out of memory");
 }
 
-/* ---- the connection ---------------------------------------------------------------------------
- */
+/* ---- the connection -------------------------------------------------------------------------- */
 
 int client_new(int fd, const char *name, struct client **ret, struct error *err)
 {
@@ -124,8 +123,7 @@ int client_fd(const struct client *client)
 	return client->fd;
 }
 
-/* ---- a call -----------------------------------------------------------------------------------
- */
+/* ---- a call ---------------------------------------------------------------------------------- */
 
 static int send_all(int fd, const char *bytes, size_t n)
 {
@@ -191,8 +189,7 @@ int client_send(struct client *client, const char *method, json_t *parameters, u
 	return code < 0 ? connection_failed(client, code, err) : 0;
 }
 
-/* ---- a reply ----------------------------------------------------------------------------------
- */
+/* ---- a reply --------------------------------------------------------------------------------- */
 
 static int garbage(const struct client *client, const char *what, struct error *err)
 {

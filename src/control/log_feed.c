@@ -33,6 +33,7 @@ struct log_feed {
 	struct list link;
 	struct log_feeds *feeds;
 	struct framed framed;
+	uid_t uid; /* the caller's */
 	struct log_reader *reader;
 	struct loop_task pull_task;
 	bool is_pulled; /* a piece is on its way */
@@ -247,13 +248,14 @@ static int connect_feed(struct log_feeds *feeds, int fd, char *preamble, size_t 
 }
 
 int log_feeds_add(struct log_feeds *feeds, const char *path, const struct log_reader_start *start,
-	int fd, char *preamble, size_t preamble_size, struct error *err)
+	uid_t uid, int fd, char *preamble, size_t preamble_size, struct error *err)
 {
 	struct log_feed *feed;
 	struct error why = {0};
 	int rc = connect_feed(feeds, fd, preamble, preamble_size, &feed);
 	if (rc < 0)
 		return error_set(err, rc, "%s: the log cannot be sent: %s", path, error_text(rc));
+	feed->uid = uid;
 	rc = log_reader_new(feeds->loop, path, start, &reader_sink, feed, &feed->reader, &why);
 	if (rc < 0) {
 		close_feed(feed, rc, why.message);
@@ -263,6 +265,15 @@ int log_feeds_add(struct log_feeds *feeds, const char *path, const struct log_re
 	framed_read_start(&feed->framed);
 	loop_task_post(&feed->pull_task);
 	return 0;
+}
+
+size_t log_feeds_count(const struct log_feeds *feeds, const uid_t *uid)
+{
+	size_t count = 0;
+	list_for_each(link, &feeds->list)
+		count += uid == NULL || container_of(link, struct log_feed, link)->uid == *uid ? 1
+											       : 0;
+	return count;
 }
 
 void log_feeds_close(struct log_feeds *feeds, void (*closed)(void *user), void *user)

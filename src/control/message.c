@@ -125,6 +125,22 @@ static int read_members(struct message_call *call, struct error *err)
 	return rc;
 }
 
+/*
+ * What else stands in a call is nobody's. It may be many times larger than its text, and the call
+ * may last.
+ */
+static void forget_rest(json_t *root)
+{
+	const char *name;
+	json_t *value;
+	void *next;
+	json_object_foreach_safe(root, next, name, value)
+	{
+		if (strcmp(name, "method") != 0 && strcmp(name, "parameters") != 0)
+			json_object_del(root, name);
+	}
+}
+
 int message_read_call(const char *text, size_t n, struct message_call *ret, struct error *err)
 {
 	json_error_t why;
@@ -139,6 +155,7 @@ int message_read_call(const char *text, size_t n, struct message_call *ret, stru
 		message_call_fini(&call);
 		return rc;
 	}
+	forget_rest(call.root);
 	*ret = call;
 	return 0;
 }

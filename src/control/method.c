@@ -105,7 +105,8 @@ struct served *call_served(struct call *call)
 	struct served *served = domains_find(call_server(call)->params.domains, name);
 	if (served == NULL)
 		call_fail(call, CONTROL_NOT_FOUND,
-			"there is no domain \"%.64s\"; chardev list shows those there are", name);
+			"there is no domain \"%.64s\"; \"chardev list\" names those there are",
+			name);
 	return served;
 }
 
@@ -113,8 +114,9 @@ struct device *call_device(struct call *call, struct served *served)
 {
 	struct error err;
 	if (served_active(served) == NULL) {
-		call_fail(call, CONTROL_NOT_RUNNING, "%s does not run; chardev start %s",
-			served_name(served), served_name(served));
+		call_fail(call, CONTROL_NOT_RUNNING,
+			"%s does not run; \"chardev start %s\" starts it", served_name(served),
+			served_name(served));
 		return NULL;
 	}
 	struct device *device = served_device(served, call_text(call, "device"), &err);

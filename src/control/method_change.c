@@ -83,7 +83,7 @@ static void on_defined(void *user, const struct control_outcome *outcome)
 		call_fail_code(call, outcome->code, outcome->message);
 		return;
 	}
-	snprintf(text, sizeof(text), "%zu devices were opened, closed or opened anew",
+	snprintf(text, sizeof(text), "devices that were opened, closed or opened anew: %zu",
 		outcome->name_count);
 	tell_done(call, text);
 	call_reply(call, value_of_outcome(call, outcome));

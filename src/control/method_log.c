@@ -84,6 +84,7 @@ void method_log(struct call *call)
 	}
 	/* What the caller sends after its call is of no use to a log. A failure is told by the
 	 * feed. */
+	uid_t uid = call_peer(call)->uid;
 	int fd = call_upgrade(call, &rest, &rest_size);
-	log_feeds_add(feeds, device->log.file, &start, fd, reply, n, &err);
+	log_feeds_add(feeds, device->log.file, &start, uid, fd, reply, n, &err);
 }

@@ -16,7 +16,7 @@
 #include "util/error.h"
 
 enum {
-	CONTROL_MESSAGE_MAX = 4 * 1024 * 1024, /* bytes of one call */
+	CONTROL_MESSAGE_MAX = 4 * 1024 * 1024, /* bytes of an admin's call; others have less */
 	CONTROL_CONNECTIONS_MAX = 4096,
 	CONTROL_BACKLOG = 128,
 };
@@ -83,7 +83,10 @@ int control_server_new(
 /* Serves a listening, non-blocking socket, which it owns from now on, also when this fails. */
 int control_server_add(struct control_server *server, int fd, struct error *err);
 
-/* The host tells what happens to its domains: guest, state, trouble, started ... */
+/*
+ * The host tells what happens to its domains: guest, state, trouble, started ... What a call under
+ * way will tell by itself, with its caller, is not told twice.
+ */
 void control_server_tell(struct control_server *server, const struct control_event *event);
 
 /* Ends listening, every connection and every viewer; calls under way end first. */

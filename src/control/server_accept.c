@@ -1,9 +1,12 @@
 /*
  * Letting callers in. There is a place for the owner and root whatever others do; one other user
- * has CONTROL_CONNECTIONS_PER_UID. Who finds none is told why. Without descriptors (EMFILE) nobody
+ * has CONTROL_CONNECTIONS_PER_UID, viewers and readers of logs included: each costs descriptors and
+ * memory as long as it stays. Who finds none is told why. Without descriptors (EMFILE) nobody
  * is accepted until a connection ends, or a second is over: a timer that runs only then.
  */
+#include "control/log_feed.h"
 #include "control/server_internal.h"
+#include "control/viewer.h"
 
 #include "util/fd.h"
 
@@ -62,16 +65,33 @@ static void pause_for(struct control_server *server, int code)
 
 /* ---- who comes ------------------------------------------------------------------------------ */
 
+/* Connections that were upgraded; uid NULL: everybody's. */
+static size_t upgraded(const struct control_server *server, const uid_t *uid)
+{
+	return viewers_count(server->viewers, uid) + log_feeds_count(server->feeds, uid);
+}
+
+static size_t upgraded_of_others(const struct control_server *server)
+{
+	const uid_t root = 0, owner = server->params.access->owner;
+	size_t count = upgraded(server, NULL) - upgraded(server, &owner);
+	return owner == root ? count : count - upgraded(server, &root);
+}
+
 /* Why there is no place for the caller; NULL: there is one. */
 static const char *no_place(const struct control_server *server, const struct control_peer *peer)
 {
-	size_t of_others = 0, of_uid = 0;
+	size_t of_others, of_uid;
 	if (server->caller_count >= CONTROL_CONNECTIONS_MAX)
 		return "all connections are taken; try again later";
 	if (caller_is_owner(server, peer))
 		return NULL;
+	of_others = upgraded_of_others(server);
+	of_uid = upgraded(server, &peer->uid);
 	list_for_each(node, &server->callers) {
 		const struct caller *caller = container_of(node, struct caller, link);
+		if (caller->gone && caller->call.method == NULL)
+			continue; /* perhaps upgraded just now */
 		of_others += caller_is_owner(server, &caller->peer) ? 0 : 1;
 		of_uid += caller->peer.uid == peer->uid ? 1 : 0;
 	}

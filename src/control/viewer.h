@@ -68,6 +68,8 @@ void viewer_describe(const struct viewer *viewer, struct viewer_info *ret);
 /* Fills up to `max`, in the order they came; returns how many there are. For a device of now. */
 size_t viewers_of(const struct viewers *viewers, const struct device *device,
 	struct viewer_info *ret, size_t max);
+/* How many there are of all devices that are served; uid NULL: everybody's. */
+size_t viewers_count(const struct viewers *viewers, const uid_t *uid);
 /* Whether somebody has the pen; then *ret says who. */
 bool viewers_pen(
 	const struct viewers *viewers, const struct device *device, struct viewer_info *ret);

@@ -295,6 +295,20 @@ size_t viewers_of(const struct viewers *viewers, const struct device *device,
 	return group->count;
 }
 
+size_t viewers_count(const struct viewers *viewers, const uid_t *uid)
+{
+	size_t count = 0;
+	list_for_each(group_link, &viewers->groups) {
+		const struct viewer_group *group =
+			container_of(group_link, struct viewer_group, link);
+		list_for_each(link, &group->members) {
+			const struct viewer *viewer = container_of(link, struct viewer, link);
+			count += uid == NULL || viewer->uid == *uid ? 1 : 0;
+		}
+	}
+	return count;
+}
+
 bool viewers_pen(
 	const struct viewers *viewers, const struct device *device, struct viewer_info *ret)
 {

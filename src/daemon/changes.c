@@ -6,8 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* ---- a change ---------------------------------------------------------------------------------
- */
+/* ---- a change -------------------------------------------------------------------------------- */
 
 struct change *change_new(struct changes *changes, control_done *done, void *call)
 {
@@ -63,8 +62,7 @@ void change_on_thread(struct change *change, void (*work)(struct loop_job *job),
 	after(change);
 }
 
-/* ---- the queue --------------------------------------------------------------------------------
- */
+/* ---- the queue ------------------------------------------------------------------------------- */
 
 void change_end_with(struct change *change, const struct control_outcome *outcome)
 {

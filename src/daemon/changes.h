@@ -6,7 +6,7 @@
  * A crash at any moment leaves each domain's old definition or its new one, whole, and a caller who
  * was told that it is done finds it done: a definition is on the disk, under another name, before
  * the domain is changed, and gets its name before the caller is told. One whose domain could not be
- * changed is thrown away.
+ * changed is thrown away; one that the domain has, but fails to start with, is kept.
  */
 #ifndef CHARDEV_DAEMON_CHANGES_H
 #define CHARDEV_DAEMON_CHANGES_H

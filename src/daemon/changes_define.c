@@ -18,8 +18,7 @@ static const char *dir_of(const struct change *change)
 	return change->changes->params.dir;
 }
 
-/* ---- define: the document ----------------------------------------------------------------------
- */
+/* ---- define: the document -------------------------------------------------------------------- */
 
 /* All that is wrong with it, one sentence a line. */
 static void refuse_document(const struct diagnostics *diagnostics, control_done *done, void *call)
@@ -49,8 +48,7 @@ static int keep_document(
 	return change->warnings.failed ? -ENOMEM : 0;
 }
 
-/* ---- define: the steps -------------------------------------------------------------------------
- */
+/* ---- define: the steps ----------------------------------------------------------------------- */
 
 static void keep_draft(struct loop_job *job)
 {
@@ -68,17 +66,30 @@ static void after_keep(struct change *change)
 {
 	if (change->err.code < 0)
 		error_prefix(&change->err, "the domain is changed, but not for long: ");
+	else if (change->not_started.code < 0)
+		change->err = change->not_started;
 	change_end(change);
+}
+
+/* The domain has the new document, and failed to start with it. */
+static bool is_taken(const struct domains_result *result)
+{
+	return result->code == 0 ||
+	       (result->served != NULL && served_state(result->served) == SERVED_FAILED);
 }
 
 static void on_defined(void *user, const struct domains_result *result)
 {
 	struct change *change = user;
-	if (result->code < 0) {
+	if (!is_taken(result)) {
 		error_set(&change->err, result->code, "%s", result->message);
 		change_on_thread(change, drop_draft, change_end);
 		return;
 	}
+	if (result->code < 0)
+		error_set(&change->not_started, result->code,
+			"%s is defined, but could not be started: %s", change->name,
+			result->message);
 	change_keep_names(&change->changed, result->devices, result->device_count);
 	change_on_thread(change, keep_draft, after_keep);
 }
@@ -135,8 +146,7 @@ void changes_define(struct changes *changes, const char *xml, size_t n, bool sta
 	diagnostics_fini(&diagnostics);
 }
 
-/* ---- undefine ----------------------------------------------------------------------------------
- */
+/* ---- undefine -------------------------------------------------------------------------------- */
 
 static void remove_file(struct loop_job *job)
 {

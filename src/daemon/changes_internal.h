@@ -31,6 +31,7 @@ struct change {
 	struct document *document;
 	bool start;
 	struct strlist warnings;
+	struct error not_started; /* kept all the same */
 	/* Reload: */
 	struct reload *reload;
 	/* The result so far: the job's, then the domain's. */

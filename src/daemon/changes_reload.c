@@ -24,6 +24,9 @@ struct reload {
 	bool is_new; /* the domain was not there before */
 	struct strlist failed, reasons;
 	char *domain; /* the name of the one that is being changed */
+	struct change *change;
+	struct loop_task task; /* goes on with `step` */
+	void (*step)(struct change *change);
 };
 
 static struct change *change_of(struct loop_job *job)
@@ -34,8 +37,23 @@ static struct change *change_of(struct loop_job *job)
 static void next_file(struct change *change);
 static void next_domain(struct change *change);
 
-/* ---- what failed -------------------------------------------------------------------------------
+/*
+ * What was begun may be done at once: the next step is taken from the loop, however many follow
+ * each other.
  */
+static void go_on(struct change *change, void (*step)(struct change *change))
+{
+	change->reload->step = step;
+	loop_task_post(&change->reload->task);
+}
+
+static void on_task(struct loop_task *task)
+{
+	struct reload *reload = container_of(task, struct reload, task);
+	reload->step(reload->change);
+}
+
+/* ---- what failed ----------------------------------------------------------------------------- */
 
 static void add_failure(struct reload *reload, const char *domain, const char *reason)
 {
@@ -63,8 +81,7 @@ static void add_file_failure(struct reload *reload, const char *leaf, const char
 	add_failure(reload, name, reason);
 }
 
-/* ---- the end -----------------------------------------------------------------------------------
- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 void reload_free(struct reload *reload)
 {
@@ -120,8 +137,12 @@ static bool is_ending(struct change *change)
 	return true;
 }
 
-/* ---- domains without a file --------------------------------------------------------------------
- */
+/* ---- domains without a file ------------------------------------------------------------------ */
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
 
 /* Those of a document that came from elsewhere are nobody's to remove here. */
 static bool has_lost_its_file(const struct change *change, const struct served *served)
@@ -133,10 +154,9 @@ static bool has_lost_its_file(const struct change *change, const struct served *
 	if (strncmp(origin, dir, n) != 0 || origin[n] != '/')
 		return false;
 	const char *leaf = origin + n + 1;
-	for (size_t i = 0; i < reload->leaves.count; i++)
-		if (strcmp(reload->leaves.items[i], leaf) == 0)
-			return false;
-	return true;
+	return reload->leaves.count == 0 ||
+	       bsearch(&leaf, reload->leaves.items, reload->leaves.count, sizeof(char *),
+		       compare_names) == NULL;
 }
 
 static void on_undefined(void *user, const struct domains_result *result)
@@ -149,7 +169,7 @@ static void on_undefined(void *user, const struct domains_result *result)
 	} else {
 		strlist_add(&change->changed, reload->domain);
 	}
-	next_domain(change);
+	go_on(change, next_domain);
 }
 
 static void next_domain(struct change *change)
@@ -176,8 +196,7 @@ static void next_domain(struct change *change)
 	domains_undefine(served, on_undefined, change);
 }
 
-/* ---- files -------------------------------------------------------------------------------------
- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static void on_defined(void *user, const struct domains_result *result)
 {
@@ -187,7 +206,7 @@ static void on_defined(void *user, const struct domains_result *result)
 		add_failure(reload, reload->domain, result->message);
 	else if (reload->is_new || result->device_count > 0)
 		strlist_add(&change->changed, reload->domain);
-	next_file(change);
+	go_on(change, next_file);
 }
 
 static void serve(struct change *change, struct document *document, const char *path)
@@ -238,11 +257,11 @@ static void after_read(struct change *change)
 	change->err = (struct error){0};
 	if (err.code < 0) {
 		add_file_failure(reload, leaf, err.message);
-		next_file(change);
+		go_on(change, next_file);
 		return;
 	}
 	if (!serve_text(change, leaf))
-		next_file(change);
+		go_on(change, next_file);
 }
 
 static void read_file(struct loop_job *job)
@@ -268,8 +287,7 @@ static void next_file(struct change *change)
 	next_domain(change);
 }
 
-/* ---- the beginning -----------------------------------------------------------------------------
- */
+/* ---- the beginning --------------------------------------------------------------------------- */
 
 static void after_list(struct change *change)
 {
@@ -310,6 +328,8 @@ static void reload(struct changes *changes, bool with_settings, control_done *do
 	if (change != NULL)
 		change->reload = calloc(1, sizeof(*change->reload));
 	if (change != NULL && change->reload != NULL) {
+		change->reload->change = change;
+		loop_task_init(&change->reload->task, changes->params.loop, on_task);
 		change->reload->with_settings = with_settings;
 		change->reload->settings_code = with_settings ? -ECANCELED : 0;
 		change_queue(change, begin_reload);

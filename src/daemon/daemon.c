@@ -19,8 +19,7 @@
 
 static const int numbers[DAEMON_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
 
-/* ---- the end -----------------------------------------------------------------------------------
- */
+/* ---- the end --------------------------------------------------------------------------------- */
 /* In this order: changes end and callers get their replies, the callers go, the domains, the rest.
  */
 
@@ -61,8 +60,7 @@ static void end(struct daemon *daemon)
 	changes_close(daemon->changes, on_changes_closed);
 }
 
-/* ---- signals -----------------------------------------------------------------------------------
- */
+/* ---- signals --------------------------------------------------------------------------------- */
 
 static uint64_t monotonic_us(void)
 {
@@ -99,8 +97,7 @@ static int watch_signals(struct daemon *daemon, struct error *err)
 	return 0;
 }
 
-/* ---- the beginning -----------------------------------------------------------------------------
- */
+/* ---- the beginning --------------------------------------------------------------------------- */
 
 /* A device takes up to ten descriptors; the usual 1024 would end at a hundred. */
 static void raise_limit(void)

@@ -8,8 +8,7 @@
 #include <errno.h>
 #include <systemd/sd-daemon.h>
 
-/* ---- the domains' events ----------------------------------------------------------------------
- */
+/* ---- the domains' events --------------------------------------------------------------------- */
 
 static void tell(struct daemon *daemon, const char *event, const char *domain, const char *alias,
 	const char *text)
@@ -97,8 +96,7 @@ const struct domains_listener daemon_domains_listener = {
 	.closed = daemon_domains_closed,
 };
 
-/* ---- the callers' wishes ----------------------------------------------------------------------
- */
+/* ---- the callers' wishes --------------------------------------------------------------------- */
 
 static void on_define(
 	void *user, const char *xml, size_t n, bool start, control_done *done, void *call)
@@ -136,8 +134,7 @@ const struct control_host daemon_control_host = {
 	.audit = on_audit,
 };
 
-/* ---- reading again ----------------------------------------------------------------------------
- */
+/* ---- reading again --------------------------------------------------------------------------- */
 
 /* Every reload opens the logs anew: whoever has moved them says so with the same signal. */
 void daemon_new_settings(void *user, struct settings *settings)

@@ -2,6 +2,7 @@
 #include "daemon/message.h"
 
 #include "util/strbuf.h"
+#include "util/time_text.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -28,8 +29,7 @@ void messages_init(struct messages *messages)
 	*messages = (struct messages){.journal = is_journal()};
 }
 
-/* ---- one line ---------------------------------------------------------------------------------
- */
+/* ---- one line -------------------------------------------------------------------------------- */
 
 static bool is_in_c1(unsigned char c)
 {
@@ -94,8 +94,7 @@ static void end_line(struct messages *messages, struct strbuf *line)
 	strbuf_fini(line);
 }
 
-/* ---- what is said -----------------------------------------------------------------------------
- */
+/* ---- what is said ---------------------------------------------------------------------------- */
 
 static void format(char ret[MESSAGE_MAX], const char *text, va_list args)
 {
@@ -126,12 +125,15 @@ static void add_name(struct strbuf *line, const char *key, const char *name)
 void message_audit(struct messages *messages, const struct control_event *event)
 {
 	struct strbuf line = STRBUF_INIT;
+	char time[TIME_TEXT_SIZE];
+	time_text(time_now_ms(), time);
 	begin_line(messages, LOG_NOTICE, &line);
 	strbuf_addf(&line, "audit: %s", event->event);
 	add_name(&line, "domain", event->domain);
 	add_name(&line, "device", event->device);
 	if (event->by != NULL)
 		strbuf_addf(&line, " uid=%u pid=%d", (unsigned)event->by->uid, (int)event->by->pid);
+	strbuf_addf(&line, " time=%s", time);
 	if (event->text[0] != '\0') {
 		strbuf_add(&line, ": ");
 		add_escaped(&line, event->text, false);

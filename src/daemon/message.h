@@ -27,8 +27,9 @@ void message(struct messages *messages, int level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /*
- * "audit: EVENT domain=NAME device=ALIAS uid=N pid=N: sentence", where names have no blanks (\x20),
- * so that nobody's name can look like a field.
+ * "audit: EVENT domain=NAME device=ALIAS uid=N pid=N time=TIME: sentence", where names have no
+ * blanks (\x20), so that nobody's name can look like a field. TIME is RFC 3339: not every standard
+ * error is a journal, which has its own.
  */
 void message_audit(struct messages *messages, const struct control_event *event);
 

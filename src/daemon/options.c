@@ -46,8 +46,7 @@ static const struct option long_options[] = {
 	{0},
 };
 
-/* ---- the places -------------------------------------------------------------------------------
- */
+/* ---- the places ------------------------------------------------------------------------------ */
 
 static int default_config_dir(char **ret, struct error *err)
 {
@@ -101,8 +100,7 @@ static int fill_in(struct options *options, struct error *err)
 	return code;
 }
 
-/* ---- the arguments ----------------------------------------------------------------------------
- */
+/* ---- the arguments --------------------------------------------------------------------------- */
 
 /* The last one of several counts. Slashes at the end would make two names of one directory. */
 static bool take(char **field, const char *value)

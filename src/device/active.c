@@ -173,7 +173,7 @@ static int active_new(
 int active_domain_open(
 	const struct active_params *params, struct active_domain **ret, struct error *err)
 {
-	struct active_domain *active;
+	struct active_domain *active = NULL;
 	int code = active_new(params, &active, err);
 	if (code < 0) {
 		if (params->listener->orphaned != NULL)

@@ -5,12 +5,12 @@
 #include "device/device_internal.h"
 
 #include "model/device_equal.h"
+#include "util/time_text.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* At the end: for output that is still on its way from a VMM that has just left. */
@@ -32,12 +32,28 @@ void device_changed(struct device *device)
 		device->params.listener->changed(device->params.user);
 }
 
-int64_t device_real_ms(void)
+/* ---- what the backend says ------------------------------------------------------------------- */
+
+static void on_backend_peer(void *user, struct stream *stream, const struct peer_info *info)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	device_add_peer(user, stream, info);
 }
+
+static void on_backend_state(void *user, enum backend_state state, int failure, const char *reason)
+{
+	struct device *device = user;
+	device->backend_state = state;
+	snprintf(device->backend_note, sizeof(device->backend_note), "%s",
+		failure == 0 && reason != NULL ? reason : "");
+	if (failure != 0)
+		device_note_error(device, NULL, reason != NULL ? reason : error_text(failure));
+	device_changed(device);
+}
+
+static const struct backend_sink backend_sink = {
+	.peer = on_backend_peer,
+	.state = on_backend_state,
+};
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
@@ -102,7 +118,7 @@ static int open_ends(struct device *device, struct error *err)
 		.continued = params->slot_found &&
 			     (params->before == NULL ||
 				     device_file_equals(params->before, params->config)),
-		.sink = &device_backend_sink,
+		.sink = &backend_sink,
 		.device = device,
 	};
 	return backend_ops_for(params->config->source.type)
@@ -139,7 +155,7 @@ static int make_device(const struct device_params *params, struct device **ret, 
 	list_init(&device->peers);
 	list_init(&device->lingering);
 	input_init(&device->input);
-	times_init(&device->times, device_real_ms());
+	times_init(&device->times, time_now_ms());
 	int code = open_history(device, err);
 	if (code < 0) {
 		free(device);
@@ -395,7 +411,7 @@ size_t device_readers(const struct device *device, struct reader_status *ret, si
 				.typed = peer->typed,
 				.window = peer->window,
 				.behind = !peer->no_output && !reader_is_caught_up(&peer->reader),
-				.failing = peer->reader.failing,
+				.failing = device_peer_is_failing(peer),
 			};
 			memcpy(ret[count].name, peer->name, sizeof(ret[count].name));
 		}

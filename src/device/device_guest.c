@@ -6,6 +6,7 @@
 #include "device/device_internal.h"
 
 #include "util/fd.h"
+#include "util/time_text.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -222,7 +223,7 @@ static void on_received(void *consumer, size_t n)
 {
 	struct device *device = consumer;
 	struct history *history = &device->history;
-	device->last_output_ms = device_real_ms();
+	device->last_output_ms = time_now_ms();
 	times_note(&device->times, history->head, device->last_output_ms);
 	state_received(device->params.slot, history, n);
 	times_forget(&device->times, history->oldest);

@@ -113,8 +113,10 @@ void device_changed(struct device *device);
 void device_closed_one(struct device *device);
 /* A step of closing may have become possible. */
 void device_close_step(struct device *device);
-/* Milliseconds of the real-time clock. */
-int64_t device_real_ms(void);
+
+/* A file's last write failed, or the one under way takes longer than a file may: now, by the clock.
+ */
+bool device_peer_is_failing(const struct peer *peer);
 
 /* device_guest.c: the guest's output into the history, the input queue to the guest */
 extern const struct guest_sink device_guest_sink;
@@ -131,7 +133,6 @@ void device_pump_input(struct device *device);
 void device_attend_guest(struct device *device);
 
 /* device_peer.c */
-extern const struct backend_sink device_backend_sink;
 void device_pump_peers(struct device *device);
 void device_peer_free(struct peer *peer);
 /* Input queue has room again: peers that had to wait may go on. */

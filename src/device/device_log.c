@@ -253,7 +253,7 @@ bool device_log_status(const struct device *device, struct device_log_status *re
 		.path = device->params.config->log.file,
 		.bytes = status.bytes,
 		.files = status.files,
-		.failing = status.failing || device->log->peer->reader.failing,
+		.failing = status.failing || device_peer_is_failing(device->log->peer),
 	};
 	return true;
 }

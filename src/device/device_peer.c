@@ -92,6 +92,16 @@ void device_retry_expired(struct loop_timer *timer)
 	device_resume_peers(device);
 }
 
+bool device_peer_is_failing(const struct peer *peer)
+{
+	const struct reader *reader = &peer->reader;
+	bool is_busy = reader->borrowed != 0 || reader->waiting;
+	if (reader->failing || reader->policy != READER_FILE || !is_busy)
+		return reader->failing;
+	return loop_now_ms(peer->device->params.loop) - peer->write_started_ms >=
+	       reader->patience_ms;
+}
+
 static void give_back_abandoned(struct peer *peer)
 {
 	struct abandoned *abandoned = peer->abandoned;
@@ -381,27 +391,6 @@ void device_add_peer(struct device *device, struct stream *stream, const struct 
 	else
 		device_welcome(peer);
 }
-
-static void on_backend_peer(void *user, struct stream *stream, const struct peer_info *info)
-{
-	device_add_peer(user, stream, info);
-}
-
-static void on_backend_state(void *user, enum backend_state state, int failure, const char *reason)
-{
-	struct device *device = user;
-	device->backend_state = state;
-	snprintf(device->backend_note, sizeof(device->backend_note), "%s",
-		failure == 0 && reason != NULL ? reason : "");
-	if (failure != 0)
-		device_note_error(device, NULL, reason != NULL ? reason : error_text(failure));
-	device_changed(device);
-}
-
-const struct backend_sink device_backend_sink = {
-	.peer = on_backend_peer,
-	.state = on_backend_state,
-};
 
 /* ---- the end --------------------------------------------------------------------------------- */
 

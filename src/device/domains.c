@@ -6,95 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the table ------------------------------------------------------------------------------- */
-
-/* Where the name stands, or would. */
-static size_t place_of(const struct domains *domains, const char *name)
-{
-	size_t from = 0, to = domains->count;
-	while (from < to) {
-		size_t middle = from + (to - from) / 2;
-		if (strcmp(domains->items[middle]->name, name) < 0)
-			from = middle + 1;
-		else
-			to = middle;
-	}
-	return from;
-}
-
-struct served *domains_find(const struct domains *domains, const char *name)
-{
-	size_t at = place_of(domains, name);
-	bool found = at < domains->count && strcmp(domains->items[at]->name, name) == 0;
-	return found ? domains->items[at] : NULL;
-}
-
-size_t domains_count(const struct domains *domains)
-{
-	return domains->count;
-}
-
-struct served *domains_at(const struct domains *domains, size_t index)
-{
-	return domains->items[index];
-}
-
-static bool make_place(struct domains *domains)
-{
-	if (domains->count < domains->size)
-		return true;
-	size_t size = domains->size != 0 ? 2 * domains->size : 16;
-	struct served **items = realloc(domains->items, size * sizeof(*items));
-	if (items == NULL)
-		return false;
-	domains->items = items;
-	domains->size = size;
-	return true;
-}
-
-static struct served *served_free(struct served *served)
-{
-	document_free(served->document);
-	document_free(served->next);
-	free(served->next_origin);
-	free(served->origin);
-	free(served->name);
-	free(served);
-	return NULL;
-}
-
-/* Takes the document over when it succeeds. NULL: no memory. */
-static struct served *add(struct domains *domains, struct document *document, const char *origin)
-{
-	const char *name = document_domain(document)->name;
-	struct served *served = calloc(1, sizeof(*served));
-	if (served == NULL)
-		return NULL;
-	served->domains = domains;
-	served->name = strdup(name);
-	served->origin = origin != NULL ? strdup(origin) : NULL;
-	if (served->name == NULL || (origin != NULL && served->origin == NULL) ||
-		!make_place(domains))
-		return served_free(served);
-	size_t at = place_of(domains, name);
-	memmove(&domains->items[at + 1], &domains->items[at],
-		(domains->count - at) * sizeof(*domains->items));
-	domains->items[at] = served;
-	domains->count++;
-	served->document = document;
-	return served;
-}
-
-static void remove_served(struct served *served)
-{
-	struct domains *domains = served->domains;
-	size_t at = place_of(domains, served->name);
-	domains->count--;
-	memmove(&domains->items[at], &domains->items[at + 1],
-		(domains->count - at) * sizeof(*domains->items));
-	served_free(served);
-}
-
 /* ---- operations ------------------------------------------------------------------------------ */
 
 static void set_state(struct served *served, enum served_state state)
@@ -144,13 +55,16 @@ static void finish(struct served *served, enum served_state state, struct domain
 	domains_done *done = served->done;
 	void *user = served->user;
 	bool closing = domains->closing;
+	/* Nobody was told that a change began. */
+	if (served->operation == OPERATION_CHANGE)
+		served->state = state;
 	served->operation = OPERATION_NONE;
 	served->done = NULL;
 	if (!undefined)
 		set_state(served, state);
 	result.served = undefined ? NULL : served;
 	if (undefined)
-		remove_served(served);
+		domains_remove(served);
 	if (done != NULL)
 		done(user, &result);
 	/* From here on `served` may be gone, unless the end has come that refuses everything. */
@@ -359,7 +273,8 @@ static void redefine(struct served *served, bool start_it, domains_done *done, v
 {
 	if (served->active != NULL) {
 		begin(served, OPERATION_CHANGE, done, user);
-		set_state(served, SERVED_CHANGING);
+		/* It goes on running: that is no news, however many a reload looks at. */
+		served->state = SERVED_CHANGING;
 		active_domain_change(served->active, served->next, on_change_done, served);
 		return;
 	}
@@ -375,7 +290,7 @@ static void redefine(struct served *served, bool start_it, domains_done *done, v
 static void define_new(struct domains *domains, struct document *document, const char *origin,
 	bool start_it, domains_done *done, void *user)
 {
-	struct served *served = add(domains, document, origin);
+	struct served *served = domains_add(domains, document, origin);
 	if (served == NULL) {
 		document_free(document);
 		answer(done, user, -ENOMEM, "out of memory");

@@ -28,7 +28,10 @@ struct domains_listener {
 	void (*trouble)(void *user, struct served *served, const struct device_config *config,
 		const char *reason);
 	void (*ending)(void *user, struct served *served, struct device *device);
-	/* The domain's state has changed, as of now. Not told of one that is undefined. */
+	/*
+	 * The domain's state has changed, as of now. Not told of one that is undefined, nor of one
+	 * that runs while it is changed.
+	 */
 	void (*state)(void *user, struct served *served);
 	/* After domains_close(): everything is freed. */
 	void (*closed)(void *user);

@@ -1,4 +1,4 @@
-/* The inside of domains and what they serve, shared by domains.c and served.c. */
+/* The inside of domains and what they serve, shared by domains.c, domains_table.c and served.c. */
 #ifndef CHARDEV_DEVICE_DOMAINS_INTERNAL_H
 #define CHARDEV_DEVICE_DOMAINS_INTERNAL_H
 
@@ -41,5 +41,14 @@ struct domains {
 	bool keep;
 	struct loop_task end_task;
 };
+
+/* A domain with nothing begun. It takes the document over when it succeeds; NULL: no memory. */
+struct served *domains_add(struct domains *domains, struct document *document, const char *origin);
+
+/* Out of the table, and freed. */
+void domains_remove(struct served *served);
+
+/* Of one that is in no table any more. NULL. */
+struct served *served_free(struct served *served);
 
 #endif

@@ -34,8 +34,7 @@ struct report {
 	struct list buckets[BUCKET_COUNT];
 };
 
-/* ---- entries ----------------------------------------------------------------------------------
- */
+/* ---- entries --------------------------------------------------------------------------------- */
 
 static struct list *bucket_of(struct report *report, const char *domain, const char *alias)
 {
@@ -81,8 +80,7 @@ static struct entry *entry_of(struct report *report, const char *domain, const c
 	return entry;
 }
 
-/* ---- words ------------------------------------------------------------------------------------
- */
+/* ---- words ----------------------------------------------------------------------------------- */
 
 static void say_number(struct report *report, const char *domain, const char *alias,
 	uint64_t number, const char *text)
@@ -110,8 +108,7 @@ static void say_note(struct report *report, struct entry *entry, uint64_t *told,
 	report->listener->say(report->user, entry->domain, entry->alias, text);
 }
 
-/* ---- what happens -----------------------------------------------------------------------------
- */
+/* ---- what happens ---------------------------------------------------------------------------- */
 
 void report_trouble(struct report *report, const char *domain, const struct device_config *config,
 	const char *reason)
@@ -192,8 +189,7 @@ void report_losses(struct report *report, const char *domain, const struct devic
 		report, domain, alias, status.input_dropped, "bytes were typed that no guest took");
 }
 
-/* ---- the whole --------------------------------------------------------------------------------
- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 int report_new(
 	struct loop *loop, const struct report_listener *listener, void *user, struct report **ret)

@@ -70,8 +70,8 @@ struct device *served_device(const struct served *served, const char *alias, str
 		alias != NULL ? active_domain_find(active, alias) : first_device(active);
 	if (device == NULL && alias != NULL)
 		error_set(err, -ENOENT,
-			"%s has no device %s that is presented; its XML shows the aliases",
-			served->name, alias);
+			"%s presents no device \"%s\"; \"chardev status %s\" names those it does",
+			served->name, alias, served->name);
 	else if (device == NULL)
 		error_set(err, -ENOENT, "%s has no console and no serial; name another device",
 			served->name);

@@ -53,8 +53,7 @@ struct guest_breaks {
 	unsigned ending; /* the timer and the monitors that are not closed yet */
 };
 
-/* ---- the ends ---------------------------------------------------------------------------------
- */
+/* ---- the ends -------------------------------------------------------------------------------- */
 
 static void count_closed(struct guest_breaks *breaks)
 {
@@ -105,8 +104,7 @@ static void fail(struct pending *pending, const char *reason)
 	finish(pending);
 }
 
-/* ---- the phases -------------------------------------------------------------------------------
- */
+/* ---- the phases ------------------------------------------------------------------------------ */
 
 static void on_answer(void *user, int status, const char *reason)
 {
@@ -180,8 +178,7 @@ static void on_timer(struct loop_timer *timer)
 		loop_timer_start(&breaks->timer, BREAK_LOOK_MS);
 }
 
-/* ---- a BREAK ----------------------------------------------------------------------------------
- */
+/* ---- a BREAK --------------------------------------------------------------------------------- */
 
 static struct pending *find_pending(const struct guest_breaks *breaks, const struct device *device)
 {
@@ -268,8 +265,7 @@ bool guest_breaks_send(struct guest_breaks *breaks, const struct runtime *runtim
 	return true;
 }
 
-/* ---- the whole --------------------------------------------------------------------------------
- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 int guest_breaks_new(struct loop *loop,
 	void (*failed)(void *user, const struct device *device, const char *reason), void *user,

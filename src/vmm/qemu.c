@@ -21,8 +21,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* ---- chardevs: where the guest ports stand ----------------------------------------------------
- */
+/* ---- chardevs: where the guest ports stand --------------------------------------------------- */
 
 static int add_pipe(struct qemu_build *build, const struct qemu_port *port, struct strbuf *sb)
 {
@@ -84,8 +83,7 @@ static int add_chardev(struct qemu_build *build, const struct qemu_port *port, c
 	return code;
 }
 
-/* ---- beyond the devices -----------------------------------------------------------------------
- */
+/* ---- beyond the devices ---------------------------------------------------------------------- */
 
 static void add_monitor(struct qemu_build *build)
 {
@@ -123,8 +121,7 @@ static void add_restraints(struct qemu_build *build)
 		qemu_add(build, "-display", "none");
 }
 
-/* ---- putting it together ----------------------------------------------------------------------
- */
+/* ---- putting it together --------------------------------------------------------------------- */
 
 static void warn(struct qemu_build *build, const struct device_config *config, const char *why)
 {

@@ -62,8 +62,7 @@ const char *qemu_reason_against(const struct device_config *config)
 	return NULL;
 }
 
-/* ---- controllers ------------------------------------------------------------------------------
- */
+/* ---- controllers ----------------------------------------------------------------------------- */
 
 /* How virtio devices are attached: most machines have PCI. */
 static const char *virtio_transport(const struct domain *domain)
@@ -122,8 +121,7 @@ int qemu_add_buses(struct qemu_build *build)
 	return code < 0 ? code : add_usb_bus(build);
 }
 
-/* ---- devices ----------------------------------------------------------------------------------
- */
+/* ---- devices --------------------------------------------------------------------------------- */
 
 static void start_device(const struct qemu_build *build, struct strbuf *sb, const char *driver,
 	const struct device_config *config, const char *chardev_id)

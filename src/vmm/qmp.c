@@ -53,8 +53,7 @@ static void count_closed(struct qmp *qmp)
 		loop_task_post(&qmp->task);
 }
 
-/* ---- the connection ---------------------------------------------------------------------------
- */
+/* ---- the connection -------------------------------------------------------------------------- */
 
 static void on_poll_closed(struct loop_poll *poll)
 {
@@ -122,8 +121,7 @@ static void send_call(struct qmp *qmp)
 		fail(qmp, status, "cannot write to");
 }
 
-/* ---- what QEMU says ---------------------------------------------------------------------------
- */
+/* ---- what QEMU says -------------------------------------------------------------------------- */
 
 /* Whether a message is the answer to the command of that id. */
 static bool answers(json_t *message, json_int_t id)
@@ -216,8 +214,7 @@ static void on_ready(struct loop_poll *poll, int events)
 	handle_lines(qmp);
 }
 
-/* ---- calls ------------------------------------------------------------------------------------
- */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 static int open_socket(const char *path)
 {
@@ -297,8 +294,7 @@ int qmp_send_break(struct qmp *qmp, const char *chardev_id,
 	return 0;
 }
 
-/* ---- life -------------------------------------------------------------------------------------
- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 int qmp_new(struct loop *loop, const char *path, struct qmp **ret)
 {

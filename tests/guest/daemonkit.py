@@ -8,8 +8,12 @@ import socket
 import subprocess
 import tempfile
 
+import varlink
 from guestkit import BUILD, Deadline, Gone, Peer, wait_fds
 
+SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+with open(os.path.join(SOURCE, "data", "org.chardev.varlink")) as description:
+    DESCRIPTION = description.read()
 CHARDEVD = os.path.join(BUILD, "src", "chardevd")
 
 
@@ -29,12 +33,16 @@ class Refused(Exception):
 
 
 class Caller:
-    """One connection to the control interface."""
+    """One connection to the control interface. Every reply is held against the description."""
+
+    described = varlink.Interface(DESCRIPTION)
 
     def __init__(self, path):
         self.peer = Peer.unix(path)
+        self.asked = []
 
     def send(self, method, **flags_and_parameters):
+        self.asked.append(method)
         call = {"method": "org.chardev." + method,
                 "parameters": {k: v for k, v in flags_and_parameters.items() if k != "upgrade"}}
         if flags_and_parameters.get("upgrade"):
@@ -42,13 +50,17 @@ class Caller:
         self.peer.write(json.dumps(call).encode() + b"\0")
 
     def send_more(self, method, **parameters):
+        self.asked.append(method)
         self.peer.write(json.dumps({"method": "org.chardev." + method, "more": True,
                                     "parameters": parameters}).encode() + b"\0")
 
     def reply(self, seconds=None):
         reply = json.loads(self.peer.read_until(b"\0", seconds)[:-1])
+        method = self.asked[0] if reply.get("continues") else self.asked.pop(0)
         if "error" in reply:
+            self.described.check_error(reply["error"], reply.get("parameters", {}))
             raise Refused(reply["error"], reply.get("parameters", {}))
+        self.described.check_reply(method, reply["parameters"])
         return reply["parameters"]
 
     def call(self, method, **parameters):

@@ -192,7 +192,7 @@ def test_who_is_here(screen, fake):
     assert call.parameters == {"domain": "vm", "device": "serial0"}
     call.reply({"devices": [{"viewers": [dict(ROOT_HAS_IT[0]), {"id": 1, "uid": 0, "pid": 78}]}]})
     screen.wait_for("root (pid 77) has the pen")
-    screen.wait_for("root (pid 78) may ask for the pen (you)")
+    screen.wait_for("root (pid 78) does not type (you)")
 
 
 @needs_tmux
@@ -289,6 +289,24 @@ def test_read_only_on_a_terminal(screen, fake):
     screen.wait_for("you only read; root (pid 77) has the pen")
     viewer.data(0, b"output\r\n")
     screen.wait_for("output")
+    screen.type("echo lost$((1 + 1))\n")
+    viewer.data(8, b"more\r\n")
+    screen.wait_for("more")
+    assert not any("lost" in line for line in screen.lines())
+    viewer.end(14, reason="the device is not served any more")
+    viewer.close()
+    screen.wait_for("status=0")
+    assert screen.settings() == before
+    assert not any("lost" in line for line in screen.lines())
+
+
+@needs_tmux
+def test_read_only_ends_with_control_c(screen, fake):
+    before = screen.settings()
+    screen.enter(command(fake, "--read-only") + "; echo status=$?")
+    viewer = fake.accept().attach(pen=False, last_output=NOW)
+    screen.wait_for("you only read")
+    screen.type("x\x1d")
     screen.key("C-c")
     screen.wait_for("status=0")
     assert viewer.peer.read_to_end() == b""

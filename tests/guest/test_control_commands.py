@@ -74,11 +74,11 @@ def test_define(kit, fake):
     assert run.call.parameters == {"xml": "<domain>\u00e4</domain>", "start": False}
     assert run.reply({"domain": "vm", "devices": ["serial0", "serial1"],
                       "warnings": ["a warning"]}) == (
-        "vm: defined, and opened or closed: serial0 serial1\n")
+        "vm: defined; opened, closed or opened anew: serial0 serial1\n")
     assert run.process.log() == path + ": warning: a warning\n"
     run = Command(kit, fake, "define", path)
     assert run.call.parameters["start"] is True
-    assert run.reply({"domain": "vm", "devices": []}) == "vm: defined, no device changed\n"
+    assert run.reply({"domain": "vm", "devices": []}) == "vm: defined; no device changed\n"
 
 
 def test_define_sends_nothing_that_is_not_text(kit):
@@ -156,7 +156,7 @@ def test_status_of_one(kit, fake):
     text = run.reply({"domain": DOMAIN, "devices": [DEVICE]})
     for wanted in ("/etc/chardev/vm.xml", "pty", "/dev/pts/7", "screen /dev/pts/7", "attached",
                    "since 2026-01-01T00:00:00.000Z", "1124 bytes, of which 1024 can be had again",
-                   "the disk is full", "80 x 24", "/var/log/vm.log, 99 bytes in 2 files, which cannot",
+                   "the disk is full", "80 x 24", "/var/log/vm.log, 99 bytes on disk in 2 files, which cannot",
                    "a client, took 2 bytes, dropped 3 in 4 gaps, typed 5, behind",
                    "root (pid 77), has the pen", "uid 4294967294 (pid 78), only reads",
                    "dropped 7, typed 8, refused 9"):

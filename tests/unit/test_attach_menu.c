@@ -96,8 +96,7 @@ static void the_menu_fits_on_a_line(void **state)
 	assert_in_range(strlen(attach_menu_help), 100, ATTACH_MESSAGE_MAX - 1);
 }
 
-/* ---- the screen --------------------------------------------------------------------------------
- */
+/* ---- the screen ------------------------------------------------------------------------------ */
 
 static struct attach_output output;
 

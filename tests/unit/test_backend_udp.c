@@ -13,8 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* ---- real sockets at the other end ------------------------------------------------------------
- */
+/* ---- real sockets at the other end ----------------------------------------------------------- */
 
 static struct sockaddr_in loopback(int port)
 {
@@ -53,8 +52,7 @@ static const char *next_datagram(int fd)
 	return text;
 }
 
-/* ---- the device's side ------------------------------------------------------------------------
- */
+/* ---- the device's side ----------------------------------------------------------------------- */
 
 struct setup {
 	struct fake_device device;

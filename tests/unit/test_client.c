@@ -254,8 +254,7 @@ static void parameters_for_which_there_was_no_memory(void **state)
 	assert_int_equal(client_send(bench->client, "org.test.Do", NULL, 0, &bench->err), -ENOMEM);
 }
 
-/* ---- connecting -------------------------------------------------------------------------------
- */
+/* ---- connecting ------------------------------------------------------------------------------ */
 
 static int listen_at(char path[64], int backlog)
 {

@@ -101,6 +101,7 @@ static void a_call_is_read(void **state)
 	assert_true(call.more);
 	assert_false(call.oneway);
 	assert_false(call.upgrade);
+	assert_int_equal(json_object_size(call.root), 2); /* what is unknown is not kept */
 	message_call_fini(&call);
 }
 

@@ -283,7 +283,9 @@ static void a_write_that_hung_long_ago_holds_up_nobody(void **state)
 	open_device(OVERFLOW_DROP, 0);
 	add_peer(PEER_FILE);
 	guest_writes(10);
+	assert_false(reader(0).failing);
 	container_of(bench->device->peers.next, struct peer, link)->write_started_ms -= 5000;
+	assert_true(reader(0).failing);
 	assert_int_equal(guest_writes(2 * RING), RING - 10);
 	uint64_t before = loop_now_ms(bench->loop);
 	turn_until(guest_reads);

@@ -12,8 +12,7 @@
 
 static const char reply[] = "{\"parameters\":{}}";
 
-/* ---- a reader that says what the test wants ---------------------------------------------------
- */
+/* ---- a reader that says what the test wants -------------------------------------------------- */
 
 struct log_reader {
 	struct loop *loop;
@@ -188,8 +187,8 @@ static int add(int small, struct error *err)
 		setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
 	client_init(&client, fds[1], sizeof(reply) - 1);
 	client.byte_at = byte_at;
-	return log_feeds_add(
-		feeds, "/log/serial0.log", &start, fds[0], strdup(reply), sizeof(reply) - 1, err);
+	return log_feeds_add(feeds, "/log/serial0.log", &start, getuid(), fds[0], strdup(reply),
+		sizeof(reply) - 1, err);
 }
 
 /* ---- tests ----------------------------------------------------------------------------------- */

@@ -624,8 +624,7 @@ static void turn_within_a_callback_does_nothing(void **state)
 	assert_int_equal(counted.runs, 1);
 }
 
-/* ---- signals and names ------------------------------------------------------------------------
- */
+/* ---- signals and names ----------------------------------------------------------------------- */
 
 static int received_number;
 

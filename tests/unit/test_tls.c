@@ -514,8 +514,7 @@ static void what_was_taken_before_a_close_arrives_after_it(void **state)
 	tls_side_end(&client);
 }
 
-/* ---- peers that misbehave in a session --------------------------------------------------------
- */
+/* ---- peers that misbehave in a session ------------------------------------------------------- */
 
 static void a_record_that_was_changed_ends_the_session(void **state)
 {

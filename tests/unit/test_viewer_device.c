@@ -159,13 +159,13 @@ static void who_has_the_pen_types(void **state)
 	for (int i = 0; i < 3; i++)
 		attach(i, i == 2, 0);
 	for (int i = 0; i < 3; i++)
-		client_send(&clients[i], FRAME_DATA, "abc" + i, 1);
+		client_send(&clients[i], FRAME_DATA, &"abc"[i], 1);
 	settle(-1);
 	assert_true(guest_got(1));
 	client_send(&clients[1], FRAME_PEN, "f", 1);
 	settle(-1);
 	for (int i = 2; i >= 0; i--)
-		client_send(&clients[i], FRAME_DATA, "ABC" + i, 1);
+		client_send(&clients[i], FRAME_DATA, &"ABC"[i], 1);
 	client_send(&clients[1], FRAME_BREAK, "", 0);
 	client_send(&clients[1], FRAME_DATA, "x", 1);
 	settle(-1);

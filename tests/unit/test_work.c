@@ -119,8 +119,7 @@ static void many_jobs(void **state)
 	free(jobs);
 }
 
-/* ---- jobs that hang: a write to a full pipe ---------------------------------------------------
- */
+/* ---- jobs that hang: a write to a full pipe -------------------------------------------------- */
 
 static int full_pipe[2];
 
