@@ -136,14 +136,12 @@ const struct control_host daemon_control_host = {
 
 /* ---- reading again --------------------------------------------------------------------------- */
 
-/* Every reload opens the logs anew: whoever has moved them says so with the same signal. */
 void daemon_new_settings(void *user, struct settings *settings)
 {
 	struct daemon *daemon = user;
 	settings_fini(&daemon->settings);
 	daemon->settings = *settings;
 	log_quota_limit(daemon->quota, daemon->settings.quota_host, daemon->settings.quota_domain);
-	domains_reopen_logs(daemon->domains);
 }
 
 void daemon_tell_ready(struct daemon *daemon)

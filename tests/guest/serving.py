@@ -1,11 +1,15 @@
 """chardev run for tests: a domain's document, the process that serves it, and QEMU beside it."""
 
 import os
+import re
+import select
 import subprocess
 import tempfile
 import xml.etree.ElementTree as ET
 
-from guestkit import CHARDEV, Gone, Peer, wait_file
+from guestkit import CHARDEV, Deadline, Gone, Late, Peer, wait_fds, wait_file
+
+WORKERS_END = 12  # seconds after which a thread that has nothing to do is gone
 
 DOMAIN = """<domain type='qemu' xmlns:chardev='urn:chardev:1'>
   <name>%s</name>
@@ -89,3 +93,21 @@ def memory_kib(pid):
             if line.startswith("VmRSS:"):
                 return int(line.split()[1])
     raise AssertionError("process %d has no VmRSS" % pid)
+
+
+def switches(pid):
+    """How often each thread of a process has gone to sleep or was put aside."""
+    counts = {}
+    for thread in os.listdir("/proc/%d/task" % pid):
+        with open("/proc/%d/task/%s/status" % (pid, thread)) as f:
+            counts[thread] = [int(n) for n in re.findall(r"ctxt_switches:\t(\d+)", f.read())]
+    return counts
+
+
+def pass_time(process, seconds):
+    """Lets that much time pass, unless the process ends."""
+    try:
+        wait_fds({process.pidfd: select.POLLIN}, Deadline(seconds), "nothing")
+    except Late:
+        return
+    raise Gone("%s ended: %s" % (process.args[0], process.log()))

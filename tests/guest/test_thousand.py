@@ -4,19 +4,17 @@ import collections
 import os
 import re
 import resource
-import select
 import signal
 import tempfile
 import time
 
 import pytest
 
-from guestkit import Deadline, Late, Peer, wait_fds
-from serving import Domain, memory_kib
+from guestkit import Peer
+from serving import WORKERS_END, Domain, memory_kib, pass_time, switches
 
 COUNT = 1000
 MEMORY = "/dev/shm"
-WORKERS_END = 12  # seconds after which a thread that has nothing to do is gone
 IDLE = 10
 # How long opening may take here: sanitizers, and neighbours on the processors. The real bound, two
 # seconds for a release build, is the benchmark's.
@@ -53,23 +51,8 @@ def thousand(directory):
                      + "<target type='pci-serial'/></serial>" for n in range(COUNT))
 
 
-def switches(pid):
-    """How often each thread of a process has gone to sleep or was put aside."""
-    counts = {}
-    for thread in os.listdir("/proc/%d/task" % pid):
-        with open("/proc/%d/task/%s/status" % (pid, thread)) as f:
-            counts[thread] = [int(n) for n in re.findall(r"ctxt_switches:\t(\d+)", f.read())]
-    return counts
-
-
 def descriptors(pid):
     return len(os.listdir("/proc/%d/fd" % pid))
-
-
-def watch(process, seconds):
-    """Lets that much time pass, unless the process ends."""
-    with pytest.raises(Late):
-        wait_fds({process.pidfd: select.POLLIN}, Deadline(seconds), "nothing")
 
 
 def test_a_thousand_devices(kit, report):
@@ -116,9 +99,9 @@ def test_a_thousand_devices(kit, report):
     vmm.write(b"one")
     vmm.close()
 
-    watch(process, WORKERS_END)
+    pass_time(process, WORKERS_END)
     before = switches(process.pid)
-    watch(process, IDLE)
+    pass_time(process, IDLE)
     after = switches(process.pid)
     report("wake-ups in %d idle seconds" % IDLE, sum(map(sum, after.values())) - sum(map(sum, before.values())))
     assert after == before, "threads that woke up"
