@@ -297,7 +297,7 @@ static void after_list(struct change *change)
 		params->new_settings(params->user, &reload->settings);
 	else if (reload->settings_code == -EINVAL)
 		add_problems(reload, "", params->settings_path, &reload->problems);
-	/* Whoever has moved the logs says so with a reload; wrong settings are no reason to wait. */
+	/* Whoever has moved the logs says so with a reload, be the settings right or wrong. */
 	if (reload->with_settings)
 		domains_reopen_logs(params->domains);
 	if (change->err.code < 0)
