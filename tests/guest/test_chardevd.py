@@ -12,7 +12,7 @@ import time
 import pytest
 
 from daemonkit import CHARDEVD, Caller, Daemon, Notices, Refused, document
-from guestkit import CHARDEV, Deadline, Peer, stream, wait_fds
+from guestkit import CHARDEV, Deadline, Peer, stream, wait_fds, wait_file
 from serving import WORKERS_END, pass_time, switches
 from viewers import attach
 
@@ -156,11 +156,8 @@ def test_systemd_is_told_of_each_step(daemon, kit):
 def test_socket_activation(daemon, kit):
     path = kit.path("activated")
     process = daemon.spawn(prefix=["systemd-socket-activate", "-l", path])
-    # The socket stands before the daemon does: the call waits in its queue.
-    deadline = time.monotonic() + 30
-    while not os.path.exists(path):
-        assert time.monotonic() < deadline and process.popen.poll() is None, process.log()
-        os.sched_yield()
+    # It listens before the daemon does, which the first call starts. The path alone may stand earlier.
+    wait_file(process.log_path, lambda _: "Listening on" in process.log())
     caller = Caller(path)
     kit.keep(caller)
     assert caller.call("List") == {"domains": []}
